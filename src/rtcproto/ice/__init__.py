@@ -1,0 +1,43 @@
+"""Interactive Connectivity Establishment, RFC 8445: candidates, machines and their contract."""
+
+from rtcproto.ice.candidate import (
+    Candidate,
+    CandidateType,
+    candidate_address,
+    compute_foundation,
+    compute_priority,
+    host_candidate,
+    is_routable,
+)
+from rtcproto.ice.contract import (
+    Credentials,
+    IceConfig,
+    IceEvent,
+    IceMachine,
+    IceStats,
+    Path,
+    PathLost,
+    PathProven,
+    PathSelected,
+    PathValidated,
+)
+
+__all__ = [
+    "Candidate",
+    "CandidateType",
+    "Credentials",
+    "IceConfig",
+    "IceEvent",
+    "IceMachine",
+    "IceStats",
+    "Path",
+    "PathLost",
+    "PathProven",
+    "PathSelected",
+    "PathValidated",
+    "candidate_address",
+    "compute_foundation",
+    "compute_priority",
+    "host_candidate",
+    "is_routable",
+]
