@@ -1,0 +1,19 @@
+"""RTP: the packet, its header extensions, and the sending and receiving side of a stream."""
+
+from rtcproto.rtp.extensions import (
+    AudioLevel,
+    ExtensionUri,
+    build_extensions,
+    find_extension,
+    parse_extensions,
+)
+from rtcproto.rtp.packet import RtpPacket
+
+__all__ = [
+    "AudioLevel",
+    "ExtensionUri",
+    "RtpPacket",
+    "build_extensions",
+    "find_extension",
+    "parse_extensions",
+]
