@@ -8,11 +8,14 @@ from rtcproto.rtp.extensions import (
     parse_extensions,
 )
 from rtcproto.rtp.packet import RtpPacket
+from rtcproto.rtp.send_stream import SenderInfo, SendStream
 
 __all__ = [
     "AudioLevel",
     "ExtensionUri",
     "RtpPacket",
+    "SendStream",
+    "SenderInfo",
     "build_extensions",
     "find_extension",
     "parse_extensions",
