@@ -15,7 +15,6 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
-import zlib
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -29,18 +28,20 @@ __all__ = [
     "LongTermKey",
     "PasswordAlgorithm",
     "ShortTermKey",
-    "fingerprint",
     "userhash",
 ]
 
 # RFC 8489 section 14.7: the CRC-32 is "XOR'ed with the 32-bit value 0x5354554e".
-_FINGERPRINT_XOR = 0x5354554E
+FINGERPRINT_XOR = 0x5354554E
 
 _BLOCK = 64  # bytes, of SHA-1 and SHA-256 alike
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 _pack_length = Struct("!H").pack
+
+_HEADER_SIZE = 20
+_MESSAGE_INTEGRITY_SHA256 = 0x001C
 
 SHA1_SIZE = 20
 SHA256_SIZE = 32
@@ -94,14 +95,10 @@ class IntegrityKey:
         """
         offset = message.integrity_offset
         if offset <= 0:
-            raise AuthenticationError(
-                "MESSAGE-INTEGRITY twice" if offset else "no MESSAGE-INTEGRITY"
-            )
+            raise AuthenticationError("MESSAGE-INTEGRITY is absent, doubled or of a wrong length")
         raw = message.raw
         # "The Length field in the STUN header is adjusted to point to the end
         # of the MESSAGE-INTEGRITY attribute": offset + 4 + 20, less the header.
-        if raw[offset + 2 : offset + 4] != b"\0\x14":
-            raise AuthenticationError("MESSAGE-INTEGRITY is not 20 bytes")
         inner = self._inner.copy()
         inner.update(raw[:2] + _pack_length(offset + 4) + raw[4:offset])
         outer = self._outer.copy()
@@ -114,19 +111,22 @@ class IntegrityKey:
 
         Raises `AuthenticationError` like `verify`.
         """
-        offset = message.integrity_sha256_offset
-        if offset <= 0:
-            raise AuthenticationError(
-                "MESSAGE-INTEGRITY-SHA256 twice" if offset else "no MESSAGE-INTEGRITY-SHA256"
-            )
-        raw = message.raw
-        size = int.from_bytes(raw[offset + 2 : offset + 4], "big")
+        offset, end = 0, _HEADER_SIZE
+        received = b""
+        for kind, value in message.attributes:
+            if kind == _MESSAGE_INTEGRITY_SHA256:
+                if offset:
+                    raise AuthenticationError("MESSAGE-INTEGRITY-SHA256 twice")
+                offset, received = end, value
+            end += 4 + (len(value) + 3 & -4)
+        size = len(received)
         # "The value will be at most 32 bytes, but it MUST be at least 16 bytes
         # and MUST be a multiple of 4 bytes."
         if not 16 <= size <= SHA256_SIZE or size % 4:
             raise AuthenticationError("MESSAGE-INTEGRITY-SHA256 of a wrong length")
+        raw = message.raw
         expected = self.sha256(raw[:2] + _pack_length(offset + size - 16) + raw[4:offset])
-        if not hmac.compare_digest(expected[:size], raw[offset + 4 : offset + 4 + size]):
+        if not hmac.compare_digest(expected[:size], received):
             raise AuthenticationError("MESSAGE-INTEGRITY-SHA256 does not match")
 
 
@@ -157,14 +157,6 @@ class LongTermKey(IntegrityKey):
         else:
             key = hashlib.sha256(text).digest()
         super().__init__(key)
-
-
-def fingerprint(data: bytes) -> int:
-    """The FINGERPRINT value of a message whose bytes before that attribute are `data`.
-
-    The length in its header must already count the attribute.
-    """
-    return zlib.crc32(data) ^ _FINGERPRINT_XOR
 
 
 def userhash(username: str, realm: str) -> bytes:

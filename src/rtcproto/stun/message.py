@@ -28,6 +28,7 @@ import enum
 from collections.abc import Iterable
 from struct import Struct
 from typing import Literal, Self, overload
+from zlib import crc32
 
 from rtcproto._attrs import wire
 from rtcproto.datagram import Address
@@ -42,7 +43,7 @@ from rtcproto.stun.attributes import (
     encode_xor_address,
     is_understood,
 )
-from rtcproto.stun.integrity import SHA1_SIZE, SHA256_SIZE, IntegrityKey, fingerprint
+from rtcproto.stun.integrity import FINGERPRINT_XOR, SHA1_SIZE, SHA256_SIZE, IntegrityKey
 
 __all__ = [
     "Class",
@@ -62,15 +63,17 @@ _TYPE_LENGTH = Struct("!HH")
 _FINGERPRINT = Struct("!HHI")
 _unpack_header = _HEADER.unpack_from
 _unpack_type_length = _TYPE_LENGTH.unpack_from
+_unpack_uint = Struct("!I").unpack_from
 _pack_fingerprint = _FINGERPRINT.pack
 
 _MESSAGE_INTEGRITY = int(Attribute.MESSAGE_INTEGRITY)
 _MESSAGE_INTEGRITY_SHA256 = int(Attribute.MESSAGE_INTEGRITY_SHA256)
 _FINGERPRINT_TYPE = int(Attribute.FINGERPRINT)
-_SPECIAL = frozenset((_MESSAGE_INTEGRITY, _MESSAGE_INTEGRITY_SHA256, _FINGERPRINT_TYPE))
-
-# Marks an integrity attribute that came twice; see `Message.integrity_offset`.
-_TWICE = -1
+# What the walk over a message looks at; what hides the attributes behind it; and
+# what may stand behind it all the same (RFC 8489 section 14.5).
+_SPECIAL = frozenset((_MESSAGE_INTEGRITY, _FINGERPRINT_TYPE))
+_INTEGRITIES = frozenset((_MESSAGE_INTEGRITY, _MESSAGE_INTEGRITY_SHA256))
+_SEEN_BEHIND_INTEGRITY = _INTEGRITIES | {_FINGERPRINT_TYPE}
 
 
 class Method(enum.IntEnum):
@@ -119,9 +122,8 @@ class Message:
     """One STUN message as received.
 
     `attributes` holds every attribute as (type, value bytes) in wire order.
-    The two offsets say where in `raw` an integrity attribute starts: 0 if
-    there is none, -1 if there are two. `covered` counts the leading attributes
-    that integrity can vouch for, those before the first integrity attribute.
+    `integrity_offset` says where in `raw` MESSAGE-INTEGRITY starts: 0 if there
+    is none, -1 if it cannot be right (there twice, or not of 20 bytes).
     """
 
     method: int
@@ -130,8 +132,6 @@ class Message:
     attributes: list[tuple[int, bytes]]
     raw: bytes = b""
     integrity_offset: int = 0
-    integrity_sha256_offset: int = 0
-    covered: int = 0
 
     def __repr__(self) -> str:
         names = ", ".join(_name(kind) for kind, _ in self.attributes)
@@ -156,43 +156,27 @@ class Message:
         attributes: list[tuple[int, bytes]] = []
         add = attributes.append
         offset = HEADER_SIZE
-        integrity = sha256 = 0
-        covered = -1
-        # Both `size` and `offset` are multiples of 4, so 4 bytes can be read.
+        integrity = 0
+        # `size` and `offset` are multiples of 4, so a type and a length can be
+        # read; a value that is not all there is noticed when the walk is over.
         while offset < size:
             attribute, value_size = _unpack_type_length(data, offset)
-            start = offset + 4
-            end = start + value_size
-            if end > size:
-                raise ParseError("stun", "attribute beyond the end of the message", offset)
+            offset += 4
+            end = offset + value_size
+            add((attribute, data[offset:end]))
             if attribute in _SPECIAL:
-                if attribute == _FINGERPRINT_TYPE:
-                    # RFC 8489 section 14.7: it "MUST be the last attribute".
-                    if end != size:
-                        raise ParseError("stun", "FINGERPRINT is not the last attribute", offset)
-                    if value_size != 4 or fingerprint(data[:offset]) != int.from_bytes(
-                        data[start:end], "big"
-                    ):
-                        raise ParseError("stun", "FINGERPRINT does not match", offset)
-                else:
-                    if covered < 0:
-                        covered = len(attributes)
-                    if attribute == _MESSAGE_INTEGRITY:
-                        integrity = _TWICE if integrity else offset
-                    else:
-                        sha256 = _TWICE if sha256 else offset
-            add((attribute, data[start:end]))
-            offset = (end + 3) & ~3
-        return cls(
-            (kind & 0xF) | (kind >> 1 & 0x70) | (kind >> 2 & 0xF80),
-            (kind >> 4 & 1) | (kind >> 7 & 2),
-            transaction_id,
-            attributes,
-            data,
-            integrity,
-            sha256,
-            len(attributes) if covered < 0 else covered,
-        )
+                if attribute == _MESSAGE_INTEGRITY:
+                    integrity = -1 if integrity or value_size != SHA1_SIZE else offset - 4
+                # RFC 8489 section 14.7: it "MUST be the last attribute".
+                elif end != size or value_size != 4:
+                    raise ParseError("stun", "FINGERPRINT is not the last attribute", offset - 4)
+                elif crc32(data[: offset - 4]) ^ FINGERPRINT_XOR != _unpack_uint(data, offset)[0]:
+                    raise ParseError("stun", "FINGERPRINT does not match", offset - 4)
+            offset = end + 3 & -4
+        if offset != size:
+            raise ParseError("stun", "attribute beyond the end of the message", size)
+        method, message_class = _METHOD_AND_CLASS.get(kind) or _split_type(kind)
+        return cls(method, message_class, transaction_id, attributes, data, integrity)
 
     @overload
     def get(self, attribute: _Addresses) -> Address | None: ...
@@ -223,20 +207,23 @@ class Message:
 
     def value(self, attribute: int) -> bytes | None:
         """Like `get`, but the value's bytes as they came; never raises."""
-        end = None if attribute in _SPECIAL else self.covered
-        for kind, value in self.attributes[:end]:
+        for kind, value in self.attributes:
             if kind == attribute:
                 return value
+            if kind in _INTEGRITIES and attribute not in _SEEN_BEHIND_INTEGRITY:
+                return None
         return None
 
     @property
     def unknown_required(self) -> tuple[int, ...]:
-        """Covered comprehension-required attributes that this library does not know."""
-        return tuple(
-            kind
-            for kind, _ in self.attributes[: self.covered]
-            if kind < 0x8000 and not is_understood(kind)
-        )
+        """Comprehension-required attributes before integrity that this library does not know."""
+        unknown = []
+        for kind, _ in self.attributes:
+            if kind in _INTEGRITIES:
+                break
+            if kind < 0x8000 and not is_understood(kind):
+                unknown.append(kind)
+        return tuple(unknown)
 
 
 def build(
@@ -348,7 +335,7 @@ class SuccessTemplate:
 
 
 def _with_fingerprint(data: bytes) -> bytes:
-    return data + _pack_fingerprint(_FINGERPRINT_TYPE, 4, fingerprint(data))
+    return data + _pack_fingerprint(_FINGERPRINT_TYPE, 4, crc32(data) ^ FINGERPRINT_XOR)
 
 
 def _message_type(method: int, cls: int) -> int:
@@ -361,6 +348,17 @@ def _message_type(method: int, cls: int) -> int:
         | (cls & 1) << 4
         | (cls & 2) << 7
     )
+
+
+def _split_type(kind: int) -> tuple[int, int]:
+    method = (kind & 0xF) | (kind >> 1 & 0x70) | (kind >> 2 & 0xF80)
+    return method, (kind >> 4 & 1) | (kind >> 7 & 2)
+
+
+# The four types that nearly every message has.
+_METHOD_AND_CLASS = {
+    kind: _split_type(kind) for kind in (_message_type(Method.BINDING, cls) for cls in Class)
+}
 
 
 def _name(kind: int) -> str:
