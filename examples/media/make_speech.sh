@@ -1,0 +1,10 @@
+#!/bin/sh
+# Makes speech.ogg, the recorded voice of the probe, the page and the tests: a
+# synthetic speaker (no person's voice, no licence attached), 20 ms Opus frames.
+# Needs espeak-ng and opus-tools (Debian packages of these names).
+set -eu
+cd "$(dirname "$0")"
+espeak-ng -v en-gb -s 160 --stdout \
+  "Hello. This is a call through the relay. Every frame that you hear was sent from here, \
+travelled to the transceiver, and came back unchanged. One, two, three, four, five." |
+  opusenc --quiet --serial 1 --bitrate 24 --framesize 20 --discard-comments - speech.ogg
