@@ -55,6 +55,9 @@ class IceConfig:
     # RFC 8445 section 14.3 and RFC 8489 section 6.2.1: first retransmission and count.
     request_rto: float = 0.5
     request_retransmissions: int = 7
+    # How long a controlling agent waits for a better pair after the first valid
+    # one before it nominates; RFC 8445 section 8.1.1 leaves it to the agent.
+    nomination_delay: float = 0.0
     # A check proves knowledge of the password, not ownership of an address: cap
     # what one peer can make us remember (the oldest unselected path goes first).
     max_paths: int = 8
@@ -113,6 +116,7 @@ class Timer(enum.Enum):
     """Shared by both machines, so that a session can say what it waits for."""
 
     CHECK = "the next connectivity check, or its retransmission, is due"
+    NOMINATION = "a controlling agent stops waiting for a better pair and nominates"
     CONSENT = "the next consent check is due, or consent expires"
 
 
