@@ -3,6 +3,7 @@
 from rtcproto.rtcp.feedback import Fir, Nack, Pli, Remb
 from rtcproto.rtcp.packet import RtcpPacket, Unknown, build_compound, parse_compound
 from rtcproto.rtcp.reports import ReceiverReport, ReportBlock, SenderReport, round_trip_time
+from rtcproto.rtcp.scheduler import RtcpScheduler
 from rtcproto.rtcp.sdes_bye import App, Bye, Sdes, SdesChunk, SdesItem
 from rtcproto.rtcp.template import ReportTemplate
 from rtcproto.rtcp.twcc import TransportFeedback
@@ -22,6 +23,7 @@ __all__ = [
     "ReportBlock",
     "ReportTemplate",
     "RtcpPacket",
+    "RtcpScheduler",
     "Sdes",
     "SdesChunk",
     "SdesItem",
