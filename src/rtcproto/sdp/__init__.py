@@ -1,0 +1,85 @@
+"""Session descriptions (RFC 8866) and the offer/answer exchange of a voice call.
+
+`parse` turns text into a `SessionDescription`, `str` turns it back.
+`build_answer` serves an offer; `build_offer` and `negotiate` are the calling
+side. All of it is pure: no clock, no entropy, no network.
+"""
+
+from rtcproto.sdp.answer import build_answer
+from rtcproto.sdp.attributes import (
+    ABS_SEND_TIME_URI,
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    TRANSPORT_CC_URI,
+    Attribute,
+    AttributeValue,
+    Direction,
+    ExtMap,
+    Fingerprint,
+    Fmtp,
+    Group,
+    IcePwd,
+    IceUfrag,
+    Mid,
+    Msid,
+    RtcpFeedback,
+    RtpMap,
+    SdpCandidate,
+    Setup,
+    SetupAttribute,
+    Ssrc,
+)
+from rtcproto.sdp.config import OPUS_PARAMETERS, AnswerConfig, OfferConfig
+from rtcproto.sdp.description import (
+    MAX_MEDIA,
+    Connection,
+    MediaDescription,
+    Origin,
+    SessionDescription,
+    parse,
+)
+from rtcproto.sdp.lines import MAX_BYTES, MAX_LINES, Line
+from rtcproto.sdp.negotiated import AudioNegotiated, Negotiated, NegotiatedExtension
+from rtcproto.sdp.offer import build_offer, negotiate
+
+__all__ = [
+    "SessionDescription",
+    "parse",
+    "build_answer",
+    "AnswerConfig",
+    "build_offer",
+    "OfferConfig",
+    "negotiate",
+    "Negotiated",
+    "AudioNegotiated",
+    "NegotiatedExtension",
+    "MediaDescription",
+    "Origin",
+    "Connection",
+    "Line",
+    "Attribute",
+    "AttributeValue",
+    "Direction",
+    "ExtMap",
+    "Fingerprint",
+    "Fmtp",
+    "Group",
+    "IcePwd",
+    "IceUfrag",
+    "Mid",
+    "Msid",
+    "RtcpFeedback",
+    "RtpMap",
+    "SdpCandidate",
+    "Setup",
+    "SetupAttribute",
+    "Ssrc",
+    "ABS_SEND_TIME_URI",
+    "AUDIO_LEVEL_URI",
+    "MID_URI",
+    "TRANSPORT_CC_URI",
+    "MAX_BYTES",
+    "MAX_LINES",
+    "MAX_MEDIA",
+    "OPUS_PARAMETERS",
+]

@@ -1,0 +1,150 @@
+"""What a caller says about its own side before a description is built.
+
+`AnswerConfig` and `OfferConfig` share most fields; every name and credential in
+them is checked on construction (`UsageError`), so that a line which `answer` or
+`offer` writes always has the shape it should have. Every value that must be
+unpredictable (ufrag, pwd, SSRC, session id) comes from the caller: this package
+draws no entropy.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+import attrs
+
+from rtcproto.errors import ParseError, UsageError
+from rtcproto.sdp.attributes import Direction, Fingerprint, SdpCandidate, Setup
+from rtcproto.sdp.lines import is_ice_chars, is_visible, visible
+
+__all__ = ["AnswerConfig", "OPUS_PARAMETERS", "OfferConfig"]
+
+# RFC 7587 section 6.1; the browsers' own values. In-band FEC costs nothing until
+# the encoder is told of loss; minptime=10 is the shortest packet we ask for.
+OPUS_PARAMETERS = "minptime=10;useinbandfec=1"
+
+# libwebrtc offers Opus as 111; an answerer follows whatever the offer says.
+OPUS_PAYLOAD_TYPE = 111
+
+
+def _ufrag(_: object, attribute: Any, value: str) -> None:
+    if not is_ice_chars(value, 4, 256):
+        raise UsageError(f"{attribute.name} must be 4 to 256 characters A-Z a-z 0-9 + /")
+
+
+def _pwd(_: object, attribute: Any, value: str) -> None:
+    if not is_ice_chars(value, 22, 256):
+        raise UsageError(f"{attribute.name} must be 22 to 256 characters A-Z a-z 0-9 + /")
+
+
+def _fingerprint(_: object, attribute: Any, value: tuple[str, str]) -> None:
+    text = " ".join(value)
+    try:
+        parsed = Fingerprint.parse(text, 0)
+    except ParseError as error:
+        raise UsageError(error.reason) from None
+    if not hmac.compare_digest(str(parsed).encode(), f"fingerprint:{text}".encode()):
+        raise UsageError(f"{attribute.name} must be a lower-case hash name and upper-case hex")
+
+
+def _candidates(_: object, attribute: Any, value: tuple[SdpCandidate, ...]) -> None:
+    for candidate in value:
+        if not all(map(is_visible, str(candidate).split(" "))):
+            raise UsageError(f"{attribute.name} must hold visible ASCII fields without blanks")
+
+
+def _stream(_: object, attribute: Any, value: str) -> None:
+    # A client SDK breaks on `a=msid:-`: the track then belongs to no stream.
+    if not is_visible(value) or value == "-":
+        raise UsageError(f"{attribute.name} must be visible ASCII characters, and not '-'")
+
+
+def _each_visible(_: object, attribute: Any, value: tuple[str, ...]) -> None:
+    for text in value:
+        if not all(map(is_visible, text.split(" "))):
+            raise UsageError(f"{attribute.name} must hold visible ASCII characters")
+
+
+def _format_parameters(_: object, attribute: Any, value: str) -> None:
+    if not value or not value.isascii() or not value.isprintable():
+        raise UsageError(f"{attribute.name} must be printable ASCII characters")
+
+
+def _range(maximum: int) -> Any:
+    def check(_: object, attribute: Any, value: int) -> None:
+        if not 0 <= value <= maximum:
+            raise UsageError(f"{attribute.name} must be within 0 .. {maximum}")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class _LocalConfig:
+    """What an answer and an offer have in common; every field may differ per session.
+
+    `fingerprint` is (hash name in lower case, digest in upper-case hex with
+    colons). `stream_id` and `track_id` become `a=msid`. `extensions` are the
+    URIs of header extensions wanted beside audio-level and mid, `feedback` the
+    RTCP feedback types wanted (`transport-cc`, `nack` ...): name only what the
+    caller acts on.
+    """
+
+    ufrag: str = attrs.field(validator=_ufrag)
+    pwd: str = attrs.field(repr=False, validator=_pwd)
+    fingerprint: tuple[str, str] = attrs.field(validator=_fingerprint)
+    ssrc: int = attrs.field(validator=_range(0xFFFFFFFF))
+    cname: str = attrs.field(validator=visible)
+    # RFC 8866 5.2 wants a unique numeric id; RFC 9429 5.2.1 at most 63 bits of it.
+    session_id: int = attrs.field(validator=_range(2**63 - 1))
+    session_version: int = attrs.field(default=1, validator=_range(2**63 - 1))
+    stream_id: str = attrs.field(default="rtcproto", validator=_stream)
+    track_id: str = attrs.field(default="audio", validator=visible)
+    candidates: tuple[SdpCandidate, ...] = attrs.field(default=(), validator=_candidates)
+    opus_parameters: str = attrs.field(default=OPUS_PARAMETERS, validator=_format_parameters)
+    extensions: tuple[str, ...] = attrs.field(default=(), validator=_each_visible)
+    feedback: tuple[str, ...] = attrs.field(default=(), validator=_each_visible)
+
+
+@attrs.frozen(kw_only=True)
+class AnswerConfig(_LocalConfig):
+    """Our side of an answer.
+
+    `setup` is what to answer to `actpass`: ACTIVE (the default: our ClientHello
+    leaves with the first STUN response, which saves a round trip) or PASSIVE.
+    `ice_lite` announces an ICE-lite agent (RFC 8839 section 5.3).
+    """
+
+    setup: Setup = attrs.field(default=Setup.ACTIVE, converter=Setup)
+    ice_lite: bool = False
+
+    @setup.validator
+    def _check_setup(self, _: object, value: Setup) -> None:
+        if value not in (Setup.ACTIVE, Setup.PASSIVE):
+            raise UsageError("setup of an answer must be active or passive")
+
+
+@attrs.frozen(kw_only=True)
+class OfferConfig(_LocalConfig):
+    """Our side of an offer: one Opus section and, so far, nothing else.
+
+    RFC 8842 section 5.2: an initial offer SHOULD say `actpass`; the two fixed
+    roles exist to test answerers with.
+    """
+
+    setup: Setup = attrs.field(default=Setup.ACTPASS, converter=Setup)
+    direction: Direction = attrs.field(default=Direction.SENDRECV, converter=Direction)
+    # RFC 3551 section 6: 96 to 127 are the dynamic ones. With rtcp-mux, RFC 5761
+    # section 4 rules 64 to 95 out as well.
+    payload_type: int = attrs.field(default=OPUS_PAYLOAD_TYPE)
+    mid: str = attrs.field(default="0", validator=visible)
+
+    @setup.validator
+    def _check_setup(self, _: object, value: Setup) -> None:
+        if value is Setup.HOLDCONN:
+            raise UsageError("setup of an offer must be actpass, active or passive")
+
+    @payload_type.validator
+    def _check_payload_type(self, _: object, value: int) -> None:
+        if not 96 <= value <= 127:
+            raise UsageError("payload_type must be within 96 .. 127")

@@ -1,0 +1,203 @@
+"""Our own offer, and what a peer's answer to it settles.
+
+RFC 3264 sections 5 and 7, RFC 9429 sections 5.2.1 and 5.11. Called by the
+session when it is the one that calls, as our own client does.
+
+The offer is one Opus section in a BUNDLE group, RTCP multiplexed, both DTLS
+roles open. `negotiate` holds the answer to it: same sections in the same order,
+nothing that was not offered, nothing less safe than what was offered. Anything
+else is `DescriptionRefused`, since an answer cannot be answered.
+"""
+
+from __future__ import annotations
+
+from rtcproto.errors import DescriptionRefused
+from rtcproto.sdp.attributes import (
+    AUDIO_LEVEL_URI,
+    MID_URI,
+    Attribute,
+    AttributeValue,
+    Direction,
+    ExtMap,
+    Fmtp,
+    Group,
+    Mid,
+    RtcpFeedback,
+    RtpMap,
+    Setup,
+    SetupAttribute,
+    direction,
+)
+from rtcproto.sdp.config import OfferConfig
+from rtcproto.sdp.description import MediaDescription, SessionDescription
+from rtcproto.sdp.local import (
+    default_destination,
+    origin,
+    source_attributes,
+    transport_attributes,
+)
+from rtcproto.sdp.negotiated import (
+    AUDIO_PROTOCOL,
+    AudioNegotiated,
+    Negotiated,
+    NegotiatedExtension,
+    find_opus,
+    read_transport,
+    refuse_unsafe,
+    remote_fmtp,
+    remote_ssrcs,
+)
+
+__all__ = ["build_offer", "negotiate"]
+
+
+def build_offer(config: OfferConfig) -> SessionDescription:
+    """An offer of one Opus section."""
+    payload_type = str(config.payload_type)
+    attributes: list[AttributeValue] = [Mid(config.mid)]
+    attributes += transport_attributes(config, config.setup)
+    uris = dict.fromkeys((AUDIO_LEVEL_URI, MID_URI, *config.extensions))
+    attributes += [ExtMap(number, uri) for number, uri in enumerate(uris, 1)]
+    attributes += [Attribute(config.direction.value), Attribute("rtcp-mux")]
+    attributes.append(Attribute("rtcp-rsize"))
+    attributes.append(RtpMap(config.payload_type, "opus", 48000, "2"))
+    attributes.append(Fmtp(payload_type, config.opus_parameters))
+    attributes += [RtcpFeedback(payload_type, name) for name in config.feedback]
+    if config.direction.sends:
+        attributes += source_attributes(config)
+    port, connection = default_destination(config.candidates)
+    return SessionDescription(
+        origin=origin(config),
+        attributes=(Group("BUNDLE", (config.mid,)),),
+        media=(
+            MediaDescription(
+                kind="audio",
+                port=port,
+                protocol=AUDIO_PROTOCOL,
+                formats=(payload_type,),
+                connections=(connection,),
+                attributes=tuple(attributes),
+            ),
+        ),
+    )
+
+
+def negotiate(offer: SessionDescription, answer: SessionDescription) -> Negotiated:
+    """What `answer` settles for us, who sent `offer`.
+
+    Raises `DescriptionRefused` with the reason if it does not answer the offer.
+    """
+    _match_sections(offer, answer)
+    index = next((i for i, media in enumerate(offer.media) if media.kind == "audio"), None)
+    if index is None:
+        raise DescriptionRefused("no audio was offered")
+    offered, answered = offer.media[index], answer.media[index]
+    if answered.port == 0:
+        raise DescriptionRefused("the audio section was rejected")
+    refuse_unsafe(answered)
+    _check_bundle(answer, answered)
+    payload_type = find_opus(answered)
+    if payload_type is None or str(payload_type) not in offered.formats:
+        raise DescriptionRefused("the answer holds no codec that was offered")
+    transport = read_transport(answer, answered, answered)
+    return Negotiated(
+        remote_ufrag=transport.ufrag,
+        remote_pwd=transport.pwd,
+        remote_ice_lite=answer.ice_lite,
+        remote_fingerprints=transport.fingerprints,
+        remote_candidates=transport.candidates,
+        remote_trickle=transport.trickle,
+        local_setup=_local_setup(offered, transport.setup),
+        audio=_audio(offer, answer, offered, answered, payload_type),
+        rejected_mids=tuple(
+            media.mid
+            for media, reply in zip(offer.media, answer.media, strict=True)
+            if reply.port == 0 and media.mid is not None
+        ),
+    )
+
+
+def _match_sections(offer: SessionDescription, answer: SessionDescription) -> None:
+    # RFC 3264 6: "The answer MUST contain exactly the same number of m= lines".
+    if len(answer.media) != len(offer.media):
+        raise DescriptionRefused("the answer has another number of m-lines than the offer")
+    for offered, answered in zip(offer.media, answer.media, strict=True):
+        if answered.kind != offered.kind:
+            raise DescriptionRefused("an m-line of the answer is of another kind than offered")
+        if answered.protocol != offered.protocol:
+            raise DescriptionRefused("an m-line of the answer has another protocol than offered")
+        # RFC 5888 9.1 has an answerer that knows mid repeat it; others say none.
+        if answered.mid not in (None, offered.mid):
+            raise DescriptionRefused("an m-line of the answer has another mid than offered")
+
+
+def _check_bundle(answer: SessionDescription, answered: MediaDescription) -> None:
+    # Without a group an offer of one section still has one transport: nothing is
+    # lost. A group that leaves the section out would be a second transport.
+    group = answer.group("BUNDLE")
+    if group is None:
+        if sum(media.port != 0 for media in answer.media) > 1:
+            raise DescriptionRefused("the answer has no BUNDLE group")
+    elif answered.mid not in group.mids:
+        raise DescriptionRefused("audio is not in the answer's BUNDLE group")
+
+
+def _local_setup(offered: MediaDescription, remote: Setup) -> Setup:
+    ours = offered.first(SetupAttribute)
+    # RFC 4145 4.1: "active" where an offer says nothing; ours always says.
+    role = Setup.ACTIVE if ours is None else ours.role
+    match remote, role:
+        case Setup.ACTIVE, Setup.ACTPASS | Setup.PASSIVE:
+            return Setup.PASSIVE
+        case Setup.PASSIVE, Setup.ACTPASS | Setup.ACTIVE:
+            return Setup.ACTIVE
+        case _:
+            raise DescriptionRefused(f"DTLS role {remote} does not answer {role}")
+
+
+def _audio(
+    offer: SessionDescription,
+    answer: SessionDescription,
+    offered: MediaDescription,
+    answered: MediaDescription,
+    payload_type: int,
+) -> AudioNegotiated:
+    ours, theirs = offer.direction_of(offered), answer.direction_of(answered)
+    # RFC 3264 6.1: an answer may only take away from what was offered.
+    if (theirs.sends and not ours.receives) or (theirs.receives and not ours.sends):
+        raise DescriptionRefused("the answer's direction goes beyond the offer's")
+    flow = direction(sends=ours.sends and theirs.receives, receives=ours.receives and theirs.sends)
+    offered_feedback = [entry.feedback for entry in offered.all(RtcpFeedback)]
+    names = (str(payload_type), "*")
+    taken = {e.feedback for e in answered.all(RtcpFeedback) if e.payload_type in names}
+    return AudioNegotiated(
+        mid=offered.mid or "",
+        payload_type=payload_type,
+        send_allowed=flow.sends,
+        receive_allowed=flow.receives,
+        rtcp_rsize=offered.has("rtcp-rsize") and answered.has("rtcp-rsize"),
+        extensions=_extensions(offered, answered),
+        feedback=tuple(name for name in offered_feedback if name in taken),
+        remote_fmtp=remote_fmtp(answered, payload_type),
+        remote_ssrcs=remote_ssrcs(answered),
+    )
+
+
+def _extensions(
+    offered: MediaDescription, answered: MediaDescription
+) -> tuple[NegotiatedExtension, ...]:
+    ids = {extension.uri: extension.id for extension in offered.all(ExtMap)}
+    agreed: dict[str, NegotiatedExtension] = {}
+    for extension in answered.all(ExtMap):
+        # RFC 8285 6: the answerer must not add to what was offered; one that does,
+        # or moves an id, would have us read one extension as another.
+        if ids.get(extension.uri) != extension.id:
+            raise DescriptionRefused("the answer has a header extension that was not offered")
+        if extension.direction is not Direction.INACTIVE:
+            agreed[extension.uri] = NegotiatedExtension(
+                uri=extension.uri,
+                id=extension.id,
+                send_allowed=extension.direction.receives,
+                receive_allowed=extension.direction.sends,
+            )
+    return tuple(agreed.values())
