@@ -88,7 +88,7 @@ def test_own_addresses_are_refused_even_if_allowed() -> None:
     for host, port in own:
         with pytest.raises(UsageError):
             StaticDirectory({(0, 0): Entry((host, port))}, allow=LOOPBACK_NETWORKS, own=own)
-    assert StaticDirectory({(0, 0): Entry(("10.0.0.1", 3479))}, own=own)
+    assert StaticDirectory({(0, 0): Entry(("10.0.0.1", 3479))}, own=own).entries
 
 
 @pytest.mark.parametrize(

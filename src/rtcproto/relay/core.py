@@ -1,0 +1,328 @@
+"""The relay: many transceivers behind one public port, without a session key or a store.
+
+```text
+            outside face                                    inside face
+ clients ──▶ receive_outside ── token or flow ── header + datagram ──▶ transceivers
+ clients ◀── datagram ── header names client and face ── receive_inside ◀── transceivers
+```
+
+Inward, every STUN packet that carries a server ufrag goes where that ufrag says, whatever
+else is known, and leaves nothing behind. A ufrag that no key of ours wrote, an
+unknown owner or another epoch: dropped. Everything without a ufrag (DTLS, SRTP, STUN responses
+and indications) follows the flow that its owner's replies made (`rtcproto.routing.table`).
+
+Outward, the proxy header says it all: client, and the public address to answer from. So replies
+are forwarded even where the table gives the flow to somebody else: what is protected is where
+the client's packets *go*.
+
+What it refuses is `rtcproto.relay.policy.Drop`. It originates nothing, answers nothing,
+logs nothing; one datagram in is at most one out, of the same payload. Bindings
+are hints, because no integrity is verified here: the transceiver does that.
+
+Called by the driver of a program with one datagram at a time. `receive_outside`, `receive_inside`
+with `datagrams_to_send` are the contract of every machine; `route_outside` and `route_inside`
+are the same two decisions returned at once, for a loop that forwards each packet before
+it reads the next. Headers are never looked for on the outside face: this is where a tier
+of upstream relays with their own list would be let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
+from rtcproto.demux import Kind, classify
+from rtcproto.errors import ParseError, UsageError
+from rtcproto.relay.policy import Drop, RelayConfig, RelayStats
+from rtcproto.routing.directory import Directory
+from rtcproto.routing.proxy import HEADER_SIZE, MAGIC, encode_header, has_header, parse_header
+from rtcproto.routing.table import FlowEvent, FlowTable, Reply
+from rtcproto.routing.token import TokenCodec
+from rtcproto.stun.peek import peek_server_ufrag
+
+__all__ = ["RelayCore"]
+
+
+class RelayCore:
+    """The forwarding decisions of one relay process. All times are the caller's seconds."""
+
+    __slots__ = (
+        "_by_client",
+        "_by_header",
+        "_bytes_inward",
+        "_bytes_outward",
+        "_codec",
+        "_config",
+        "_directory",
+        "_drops",
+        "_flows_refused",
+        "_ours",
+        "_out",
+        "_packets_inward",
+        "_packets_outward",
+        "_table",
+        "_takeovers_refused",
+    )
+
+    def __init__(self, config: RelayConfig, codec: TokenCodec, directory: Directory) -> None:
+        if not config.publics:
+            raise UsageError("a relay needs a public address")
+        self._config = config
+        self._codec = codec
+        self._directory = directory
+        self._ours = config.publics | config.own
+        self._table = FlowTable(
+            max_flows=config.max_flows,
+            idle_timeout=config.idle_timeout,
+            takeover_silence=config.takeover_silence,
+        )
+        # The table's own indices, bound once for the per-packet paths.
+        self._by_client = self._table.by_client
+        self._by_header = self._table.by_header
+        self._out: list[Datagram] = []
+
+        self._packets_inward = 0
+        self._bytes_inward = 0
+        self._packets_outward = 0
+        self._bytes_outward = 0
+        self._takeovers_refused = 0
+        self._flows_refused = 0
+        self._drops = [0] * len(Drop)
+
+    # Getters
+
+    @property
+    def flows(self) -> Mapping[tuple[Address, Address], Address]:
+        """Every (client, public address) and its owner, as a copy."""
+        return {key: flow.owner for key, flow in self._by_client.items()}
+
+    def owner_of(self, client: Address, public: Address) -> Address | None:
+        """Where packets of `client` to `public` go that carry no ufrag, or None."""
+        return self._table.owner_of(client, public)
+
+    def is_proven(self, client: Address, public: Address) -> bool:
+        """True if the flow exists and its owner has sent media through it."""
+        return self._table.is_proven(client, public)
+
+    def stats(self) -> RelayStats:
+        """Counters and sizes now."""
+        return RelayStats(
+            flows=len(self._table),
+            flows_unproven=self._table.unproven,
+            packets_inward=self._packets_inward,
+            bytes_inward=self._bytes_inward,
+            packets_outward=self._packets_outward,
+            bytes_outward=self._bytes_outward,
+            takeovers_refused=self._takeovers_refused,
+            flows_refused=self._flows_refused,
+            flow_events_dropped=self._table.events_dropped,
+            drops={reason: count for reason, count in zip(Drop, self._drops, strict=True) if count},
+        )
+
+    # Verbs
+
+    def set_directory(self, directory: Directory, now: float) -> None:
+        """Use another list of transceivers; flows of those that are gone end at once."""
+        self._directory = directory
+        self._table.retain_owners(directory.lists)
+
+    def set_codec(self, codec: TokenCodec, now: float) -> None:
+        """Use other token keys. Flows are not affected."""
+        self._codec = codec
+
+    # Inputs
+
+    def receive_outside(self, data: bytes, source: Address, local: Address, now: float) -> None:
+        """A datagram of a client at `source` to our public address `local`."""
+        routed = self.route_outside(data, source, local, now)
+        if routed is not None:
+            self._out.append(Datagram(*routed))
+
+    def receive_inside(self, data: bytes, source: Address, now: float) -> None:
+        """A datagram that reached the inside face from `source`."""
+        routed = self.route_inside(data, source, now)
+        if routed is not None:
+            self._out.append(Datagram(*routed))
+
+    def handle_timer(self, now: float) -> None:
+        """Let idle flows go."""
+        self._table.handle_timer(now)
+
+    # Outputs
+
+    def datagrams_to_send(self) -> list[Datagram]:
+        """What to send. `source` is a public address for clients, None for the inside face."""
+        out, self._out = self._out, []
+        return out
+
+    def next_events(self) -> list[FlowEvent]:
+        """What happened to flows since the last call, in order."""
+        return self._table.next_events()
+
+    def get_timer(self) -> float | None:
+        """When to call `handle_timer`, or None."""
+        return self._table.get_timer()
+
+    # The two decisions
+
+    def route_outside(
+        self, data: bytes, source: Address, local: Address, now: float
+    ) -> tuple[bytes, Address] | None:
+        """As `receive_outside`, but gives (datagram, transceiver) to send from the inside face."""
+        size = len(data)
+        if not 0 < size <= MAX_DATAGRAM_IN:
+            self._drop(Drop.OVERSIZED if size else Drop.EMPTY)
+            return None
+        way = _WAY[data[0]]
+        if way != _BY_FLOW:
+            if way != _STUN:
+                self._drop(Drop.HEADER_OUTSIDE if has_header(data) else Drop.NOT_ROUTABLE)
+                return None
+            ufrag = peek_server_ufrag(data)
+            if ufrag is not None:
+                return self._route_by_ufrag(ufrag, data, source, local)
+            # RFC 8489 section 5: both class bits are clear in a request.
+            if not data[0] & 1 and (size < 2 or not data[1] & 0x10):
+                self._drop(Drop.STUN_WITHOUT_UFRAG)
+                return None
+        flow = self._by_client.get((source, local))
+        if flow is None:
+            self._drop(Drop.NO_FLOW)
+            return None
+        self._packets_inward += 1
+        self._bytes_inward += size
+        return flow.header + data, flow.owner
+
+    def route_inside(
+        self, data: bytes, source: Address, now: float
+    ) -> tuple[bytes, Address, Address] | None:
+        """As `receive_inside`, but gives (datagram, client, public address to send from)."""
+        flow = self._by_header.get(data[:38])
+        # The common case: the flow's owner sends something that tells the table nothing new.
+        # An owner in the table is a listed one, see `set_directory`.
+        if (
+            flow is not None
+            and flow.proven
+            and flow.owner == source
+            and 38 < len(data) <= _MAX_INSIDE
+            and data[38] != _MAGIC_FIRST
+        ):
+            flow.sent = now
+            self._packets_outward += 1
+            self._bytes_outward += len(data) - 38
+            return data[38:], flow.client, flow.public
+        return self._route_inside_slowly(data, source, now)
+
+    # Private
+
+    def _drop(self, reason: Drop) -> None:
+        self._drops[reason] += 1
+
+    def _route_by_ufrag(
+        self, ufrag: bytes, data: bytes, source: Address, local: Address
+    ) -> tuple[bytes, Address] | None:
+        token = self._codec.decode(ufrag)
+        if token is None:
+            self._drop(Drop.BAD_TOKEN)
+            return None
+        entry = self._directory.lookup(token.cluster, token.owner)
+        if entry is None:
+            self._drop(Drop.UNKNOWN_OWNER)
+            return None
+        if entry.epoch != token.epoch:
+            self._drop(Drop.STALE_EPOCH)
+            return None
+        if source in self._ours or self._directory.lists(source):
+            self._drop(Drop.LOOP)
+            return None
+        flow = self._by_client.get((source, local))
+        if flow is not None:
+            header = flow.header
+        else:
+            try:
+                header = encode_header(source, local)
+            except UsageError:
+                # Source port 0: it could never be answered.
+                self._drop(Drop.NOT_ROUTABLE)
+                return None
+        self._packets_inward += 1
+        self._bytes_inward += len(data)
+        return header + data, entry.address
+
+    def _route_inside_slowly(
+        self, data: bytes, source: Address, now: float
+    ) -> tuple[bytes, Address, Address] | None:
+        if not self._directory.lists(source):
+            self._drop(Drop.UNLISTED_PEER)
+            return None
+        try:
+            client, public, _ = parse_header(data)
+        except ParseError:
+            self._drop(Drop.BAD_HEADER)
+            return None
+        size = len(data) - HEADER_SIZE
+        if size > MAX_DATAGRAM_IN:
+            self._drop(Drop.OVERSIZED)
+            return None
+        if public not in self._config.publics:
+            self._drop(Drop.FOREIGN_PUBLIC)
+            return None
+        if client in self._ours or self._directory.lists(client):
+            self._drop(Drop.LOOP)
+            return None
+        if not size:
+            if not self._table.release(source, client, public):
+                self._drop(Drop.FOREIGN_RELEASE)
+            return None
+        if data[HEADER_SIZE] == _MAGIC_FIRST:
+            self._drop(Drop.NESTED_HEADER)
+            return None
+        if not _can_be_client(client):
+            self._drop(Drop.BAD_HEADER)
+            return None
+        media = _IS_MEDIA[data[HEADER_SIZE]]
+        reply = self._table.reply(source, client, public, data[:HEADER_SIZE], media, now)
+        if reply is Reply.REFUSED:
+            self._takeovers_refused += 1
+        elif reply is Reply.FULL:
+            self._flows_refused += 1
+        self._packets_outward += 1
+        self._bytes_outward += size
+        return data[HEADER_SIZE:], client, public
+
+
+# The largest datagram of a transceiver, bytes.
+_MAX_INSIDE = HEADER_SIZE + MAX_DATAGRAM_IN
+_MAGIC_FIRST = MAGIC[0]
+
+# What the outside face does, by first byte.
+_NOWHERE, _STUN, _BY_FLOW = range(3)
+
+
+def _way_of(first: int) -> int:
+    match classify(bytes((first,))):
+        case Kind.STUN:
+            return _STUN
+        case Kind.DTLS | Kind.RTP | Kind.RTCP:
+            return _BY_FLOW
+        case _:
+            return _NOWHERE
+
+
+_WAY = [_way_of(first) for first in range(256)]
+
+# Content type 23 of RFC 6347 section 4.1 is application data.
+_DTLS_APPLICATION_DATA = 23
+
+# By first byte: SRTP, SRTCP and DTLS application data, which owners send only to proven addresses.
+_IS_MEDIA = [
+    first == _DTLS_APPLICATION_DATA or classify(bytes((first,))) in (Kind.RTP, Kind.RTCP)
+    for first in range(256)
+]
+
+
+def _can_be_client(client: Address) -> bool:
+    ip = ip_address(client[0])
+    # The headers of a transceiver are believed, but nothing makes us send to many at once.
+    return not (ip.is_multicast or ip.is_unspecified or ip.is_reserved)
