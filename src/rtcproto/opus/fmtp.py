@@ -8,6 +8,8 @@ what is not a number left at its default. Unknown parameters are kept.
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 __all__ = ["OpusParameters", "build_fmtp", "parse_fmtp"]
@@ -72,7 +74,7 @@ def parse_fmtp(text: str) -> OpusParameters:
 
     A parameter given twice counts as given last.
     """
-    fields: dict[str, int] = {}
+    fields: dict[str, Any] = {}
     unknown: list[tuple[str, str]] = []
     for part in text.split(";"):
         name, _, value = part.partition("=")
