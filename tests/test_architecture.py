@@ -47,7 +47,7 @@ SIDEWAYS = {
 CODECS = {
     "dtls.handshake", "dtls.record", "ice.candidate", "opus.fmtp", "opus.toc", "routing.proxy",
     "routing.token", "rtcp.feedback", "rtcp.header", "rtcp.packet", "rtcp.reports",
-    "rtcp.sdes_bye", "rtcp.twcc", "rtcp.xr", "rtp.extensions", "rtp.packet", "sdp.attributes",
+    "rtcp.sdes_bye", "rtcp.twcc", "rtcp.xr", "rtp.extensions", "rtp.packet", "sdp.attributes", "sdp.candidate",
     "sdp.description", "sdp.lines", "srtp.aes_cm", "srtp.aes_gcm", "srtp.kdf", "srtp.profiles",
     "stun.attributes", "stun.integrity", "stun.message", "stun.peek",
 }  # fmt: skip
@@ -78,6 +78,7 @@ BAN_EXCEPTIONS: dict[tuple[str, str], str] = {
 
 # A handler for whatever goes wrong, and why it is there.
 BROAD_EXCEPT: dict[str, str] = {
+    "asyncio": "the same fence around the application's own handlers",
     "endpoint": "the fence of row P2: a bug costs one session, not the socket",
 }
 
