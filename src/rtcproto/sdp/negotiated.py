@@ -38,7 +38,6 @@ from rtcproto.sdp.description import MediaDescription, SessionDescription
 __all__ = [
     "AUDIO_PROTOCOL",
     "AudioNegotiated",
-    "DATA_PROTOCOL",
     "MAX_REMOTE_CANDIDATES",
     "MAX_REMOTE_FINGERPRINTS",
     "MAX_REMOTE_SSRCS",
@@ -54,9 +53,8 @@ __all__ = [
     "usable_feedback",
 ]
 
-# RFC 8834 4.2 and RFC 8841 4.3: the only two profiles that mean DTLS over UDP.
+# RFC 8834 4.2: the one profile that means DTLS-SRTP over UDP, with feedback.
 AUDIO_PROTOCOL = "UDP/TLS/RTP/SAVPF"
-DATA_PROTOCOL = "UDP/DTLS/SCTP"
 
 # A browser lists two per interface and family; RFC 8445 5.1.3 knows no need for
 # more than 100 pairs in all. Later ones are left out.
@@ -212,9 +210,7 @@ def read_transport(
     setups = _nearest(places, SetupAttribute)
     if len({setup.role for setup in setups}) != 1:
         raise DescriptionRefused("no DTLS role, or two of them (setup)")
-    candidates = media.all(SdpCandidate)
-    if tagged is not media:
-        candidates += tagged.all(SdpCandidate)
+    candidates = _nearest((media, tagged), SdpCandidate)
     return RemoteTransport(
         ufrag=ufrag,
         pwd=pwd,
