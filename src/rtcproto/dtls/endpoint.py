@@ -1,0 +1,290 @@
+"""A DTLS-SRTP association: RFC 6347 with RFC 5764, both roles.
+
+Theory of operation. The handshake is OpenSSL's, run by `handshaker`, which lets
+nothing unauthenticated near it unseen. Here are the states, the deadlines, and
+what happens once OpenSSL is satisfied: the certificate is compared with the
+fingerprints of the description, then keys are exported, and only then does the
+server's final flight leave.
+
+```text
+ NEW --start--> HANDSHAKING --Finished and fingerprint--> CONNECTED
+                     |                                        |
+                     +--deadline, mismatch, failure--+        +--close_notify, alert
+                                                     v        v
+                                     close() ------> CLOSED <-+
+```
+
+The owner calls `start` once the address is known to be the peer's (a STUN check
+with valid MESSAGE-INTEGRITY); until then nothing is sent and packets are dropped.
+No HelloVerifyRequest is sent, since that check has shown more than a cookie would.
+Renegotiation, resumption, tickets and compression are refused. A server repeats
+its final flight when the client repeats its own, as RFC 6347 section 4.2.4 asks.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+
+from rtcproto._timers import TimerTable
+from rtcproto.dtls.config import DtlsConfig
+from rtcproto.dtls.events import (
+    Counters,
+    DataReceived,
+    DtlsClosed,
+    DtlsCloseReason,
+    DtlsEvent,
+    DtlsState,
+    DtlsStats,
+    Drop,
+    HandshakeCompleted,
+    Role,
+)
+from rtcproto.dtls.handshaker import Handshaker
+from rtcproto.dtls.identity import Fingerprint, check_fingerprints, has_usable_fingerprint
+from rtcproto.dtls.keying import export_keying_material, profile_from_openssl
+from rtcproto.dtls.record import DTLS_1_2, ContentType, Record, parse_records
+from rtcproto.errors import ParseError, UsageError
+
+__all__ = ["Dtls"]
+
+# The most application data in one record, RFC 5246 section 6.2.1.
+MAX_DATA = 1 << 14
+
+_BAD_CERTIFICATE = 42  # AlertDescription, RFC 5246 section 7.2
+
+
+class _Timer(enum.Enum):
+    HANDSHAKE = "no keys by then: the association is over"
+    MISMATCH = "a wrong certificate came and the right one did not follow"
+
+
+class Dtls:
+    """One association. Addresses are the owner's business; times are seconds."""
+
+    __slots__ = (
+        "_config",
+        "_counters",
+        "_events",
+        "_fingerprints",
+        "_handshaker",
+        "_outgoing",
+        "_role",
+        "_state",
+        "_timers",
+    )
+
+    def __init__(
+        self,
+        config: DtlsConfig,
+        role: Role,
+        remote_fingerprints: Sequence[Fingerprint],
+        now: float,
+        entropy: Callable[[int], bytes] | None = None,
+    ) -> None:
+        """Nothing happens before `start`. OpenSSL draws its own randomness and nothing is
+        timed yet: `entropy` and `now` are what every machine is made with."""
+        del now, entropy
+        self._config = config
+        self._role = role
+        self._fingerprints = tuple(remote_fingerprints)
+        # Made at `start`: OpenSSL's connection is 22 KiB.
+        self._handshaker: Handshaker | None = None
+
+        self._counters = Counters()
+
+        self._state = DtlsState.NEW
+        self._timers: TimerTable[_Timer] = TimerTable()
+        self._events: list[DtlsEvent] = []
+        self._outgoing: list[bytes] = []
+
+    # Getters
+
+    @property
+    def state(self) -> DtlsState:
+        """Where the association stands."""
+        return self._state
+
+    @property
+    def role(self) -> Role:
+        """Our role."""
+        return self._role
+
+    def stats(self) -> DtlsStats:
+        """Counters since the start."""
+        return self._counters.stats()
+
+    # Verbs
+
+    def start(self, now: float) -> None:
+        """Begin: the client sends its hello, the server listens. Once only (`UsageError`)."""
+        if self._state is not DtlsState.NEW:
+            raise UsageError(f"start() in state {self._state.name}")
+        if not has_usable_fingerprint(self._fingerprints):
+            # RFC 8827 section 6.5: without a fingerprint there is nobody to talk to.
+            self._close(DtlsCloseReason.FINGERPRINT_MISMATCH, "no fingerprint by SHA-256 or better")
+            return
+        self._state = DtlsState.HANDSHAKING
+        self._handshaker = Handshaker(self._config, self._role, self._fingerprints, self._counters)
+        self._timers.set(_Timer.HANDSHAKE, now + self._config.handshake_timeout)
+        self._handshaker.begin(now)
+        self._pump(self._handshaker)
+
+    def send_data(self, data: bytes, now: float) -> None:
+        """Send 1 to 2^14 bytes as one record. `UsageError` unless connected."""
+        del now
+        handshaker = self._handshaker
+        if self._state is not DtlsState.CONNECTED or handshaker is None:
+            raise UsageError(f"send_data() in state {self._state.name}")
+        if not 0 < len(data) <= MAX_DATA:
+            raise UsageError(f"1 to {MAX_DATA} bytes fit a record, not {len(data)}")
+        handshaker.outgoing += handshaker.engine.seal(data)
+        self._pump(handshaker)
+
+    def close(self, now: float) -> None:
+        """End the association, with a close_notify if there are keys. Harmless when closed."""
+        del now
+        if self._state is DtlsState.CLOSED:
+            return
+        self._close(DtlsCloseReason.LOCAL, "")
+
+    # Inputs
+
+    def receive_packet(self, data: bytes, now: float) -> bool:
+        """Take one datagram from the peer's address; True if any of it was of use.
+
+        Never raises. Before the handshake is complete, "of use" authenticates nothing.
+        """
+        self._counters.packets_received += 1
+        handshaker = self._handshaker
+        if handshaker is None:
+            return self._counters.drop(Drop.WRONG_STATE)
+        try:
+            records = parse_records(data)
+        except ParseError:
+            return self._counters.drop(Drop.MALFORMED_PACKET)
+        used = False
+        for record in records:
+            if self._state is DtlsState.CONNECTED:
+                used |= self._receive_connected(handshaker, record, now)
+            elif self._state is DtlsState.HANDSHAKING:
+                used |= handshaker.receive(record, now)
+                self._check_handshake(handshaker, now)
+        self._pump(handshaker)
+        return used
+
+    def handle_timer(self, now: float) -> None:
+        """Let the time be `now`."""
+        handshaker = self._handshaker
+        for timer in self._timers.expired(now):
+            if self._state is not DtlsState.HANDSHAKING or handshaker is None:
+                continue
+            match timer:
+                case _Timer.HANDSHAKE:
+                    self._close(DtlsCloseReason.TIMEOUT, handshaker.report())
+                case _Timer.MISMATCH:
+                    handshaker.send_alert(_BAD_CERTIFICATE)
+                    self._close(DtlsCloseReason.FINGERPRINT_MISMATCH, handshaker.report())
+        if handshaker is not None and self._state is DtlsState.HANDSHAKING:
+            handshaker.handle_timer(now)
+            self._pump(handshaker)
+
+    # Outputs
+
+    def get_timer(self) -> float | None:
+        """When to call `handle_timer`, or None."""
+        deadline = self._timers.next()
+        handshaker = self._handshaker
+        if handshaker is None or handshaker.deadline is None:
+            return deadline
+        return handshaker.deadline if deadline is None else min(deadline, handshaker.deadline)
+
+    def packets_to_send(self) -> list[bytes]:
+        """The datagrams to send now, in order; each fits the MTU unless it carries more data."""
+        packets, self._outgoing = self._outgoing, []
+        return packets
+
+    def next_events(self) -> list[DtlsEvent]:
+        """What happened since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    # The end of the handshake
+
+    def _check_handshake(self, handshaker: Handshaker, now: float) -> None:
+        if handshaker.complete:
+            self._timers.stop_all()
+            self._complete(handshaker, now)
+        elif handshaker.failure is not None:
+            self._close(DtlsCloseReason.PROTOCOL, handshaker.failure)
+        elif not handshaker.mismatched:
+            self._timers.stop(_Timer.MISMATCH)
+        elif self._timers.get(_Timer.MISMATCH) is None:
+            self._timers.set(_Timer.MISMATCH, now + self._config.mismatch_grace)
+
+    def _complete(self, handshaker: Handshaker, now: float) -> None:
+        engine = handshaker.engine
+        # The Certificate message was compared before it went to OpenSSL; this is
+        # the certificate whose key the peer has since proved to hold.
+        if not check_fingerprints(engine.peer_certificate(), self._fingerprints):
+            handshaker.send_alert(_BAD_CERTIFICATE)
+            self._close(DtlsCloseReason.FINGERPRINT_MISMATCH, "certificate after the handshake")
+            return
+        connection = engine.connection
+        profile = profile_from_openssl(connection.get_selected_srtp_profile())
+        if profile is None and self._config.profiles:
+            self._close(DtlsCloseReason.NO_SRTP_PROFILE, "")
+            return
+        self._state = DtlsState.CONNECTED
+        self._events.append(
+            HandshakeCompleted(
+                profile=profile,
+                keying_material=export_keying_material(connection, profile) if profile else b"",
+                is_client=self._role is Role.CLIENT,
+                cipher=connection.get_cipher_name() or "",
+                version=DTLS_1_2,
+            )
+        )
+        early = handshaker.finish(now)
+        self._deliver(handshaker, engine.read())
+        for record in early:
+            if self._state is DtlsState.CONNECTED:
+                self._receive_connected(handshaker, record, now)
+
+    # After the handshake
+
+    def _receive_connected(self, handshaker: Handshaker, record: Record, now: float) -> bool:
+        if record.content_type == ContentType.HANDSHAKE and record.epoch <= 1:
+            # Either a repeated flight or an attempt to renegotiate; neither is for OpenSSL.
+            handshaker.repeat_final(now)
+            return self._counters.drop(Drop.REPEATED_FLIGHT)
+        if record.epoch != 1 or record.content_type == ContentType.CHANGE_CIPHER_SPEC:
+            return self._counters.drop(Drop.UNEXPECTED_RECORD)
+        if self._deliver(handshaker, handshaker.engine.open(record)):
+            return True
+        return self._counters.drop(Drop.UNAUTHENTIC)
+
+    def _deliver(self, handshaker: Handshaker, opened: list[bytes]) -> bool:
+        engine = handshaker.engine
+        self._events += [DataReceived(data=data) for data in opened]
+        if engine.failure is not None:
+            self._close(DtlsCloseReason.PROTOCOL, engine.failure)
+        elif engine.peer_closed:
+            self._close(DtlsCloseReason.PEER_CLOSED, "")
+        return bool(opened) or self._state is DtlsState.CLOSED
+
+    def _close(self, reason: DtlsCloseReason, detail: str) -> None:
+        handshaker, self._handshaker = self._handshaker, None
+        if handshaker is not None:
+            if self._state is DtlsState.CONNECTED:
+                handshaker.outgoing += handshaker.engine.shutdown()
+            self._pump(handshaker)
+        self._state = DtlsState.CLOSED
+        self._timers.stop_all()
+        self._events.append(DtlsClosed(reason=reason, detail=detail))
+
+    def _pump(self, handshaker: Handshaker) -> None:
+        packets, handshaker.outgoing = handshaker.outgoing, []
+        self._counters.packets_sent += len(packets)
+        self._counters.bytes_sent += sum(map(len, packets))
+        self._outgoing += packets

@@ -1,0 +1,196 @@
+"""OpenSSL behind a narrow window: records in, records out, no clock, no exceptions.
+
+`Engine` owns one pyOpenSSL `Connection` over memory BIOs. Three habits of
+OpenSSL are dealt with here so that nobody else need know them:
+
+- its output is a byte stream: it is cut back into records;
+- its retransmission timer reads the wall clock and fires inside any handshake
+  call: what it sends a second time is recognised (by message sequence number
+  before, by kind after ChangeCipherSpec) and swallowed. `flight` resends;
+- an error is for ever: it is reported once in `failure`, and the engine is inert.
+
+Plaintext handshake messages are given whole and in order (`feed_message`) and
+put into fresh records, since OpenSSL takes records far larger than any MTU.
+"""
+
+from __future__ import annotations
+
+from OpenSSL import SSL, crypto
+
+from rtcproto.dtls.config import DtlsConfig
+from rtcproto.dtls.events import Role
+from rtcproto.dtls.handshake import build_fragment, parse_fragments
+from rtcproto.dtls.reassembly import Message
+from rtcproto.dtls.record import ContentType, Record, build_record, parse_records
+
+__all__ = ["Engine"]
+
+# Plaintext per record, RFC 5246 section 6.2.1 (2^14), less the handshake header.
+MAX_FRAGMENT = (1 << 14) - 64
+# More than any flight, so that one read empties the BIO.
+READ_SIZE = 1 << 16
+
+
+class Engine:
+    """One OpenSSL connection."""
+
+    __slots__ = (
+        "_ccs_sent",
+        "_connection",
+        "_finished_sent",
+        "_input_sequence",
+        "_sent_through",
+        "complete",
+        "failure",
+        "peer_closed",
+    )
+
+    def __init__(self, config: DtlsConfig, role: Role) -> None:
+        self._connection = SSL.Connection(config.identity.context(config.profiles))
+        # OP_NO_QUERY_MTU without an MTU makes OpenSSL fail with "Unexpected EOF".
+        self._connection.set_ciphertext_mtu(config.mtu)
+        if role is Role.CLIENT:
+            self._connection.set_connect_state()
+        else:
+            self._connection.set_accept_state()
+        self._input_sequence = 0
+        # What has left already, to tell OpenSSL's own resends.
+        self._sent_through = -1
+        self._ccs_sent = False
+        self._finished_sent = False
+        self.complete = False
+        self.peer_closed = False
+        self.failure: str | None = None
+
+    @property
+    def connection(self) -> SSL.Connection:
+        """For getters once `complete`."""
+        return self._connection
+
+    # Handshake
+
+    def begin(self) -> list[Record]:
+        """The client's first flight; nothing for a server."""
+        return self._step()
+
+    def feed_message(self, message: Message) -> list[Record]:
+        """Give a whole plaintext handshake message; what OpenSSL wants to send for it."""
+        body = message.body
+        for offset in range(0, max(len(body), 1), MAX_FRAGMENT):
+            piece = body[offset : offset + MAX_FRAGMENT]
+            header_and_piece = build_fragment(
+                message.message_type, len(body), message.sequence, offset, piece
+            )
+            self._write_plain(ContentType.HANDSHAKE, header_and_piece)
+        return self._step()
+
+    def feed_change_cipher_spec(self) -> list[Record]:
+        """Tell OpenSSL that the peer's next records are protected."""
+        self._write_plain(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
+        return self._step()
+
+    def feed_protected(self, record: Record) -> list[Record]:
+        """Give a record of epoch 1 during the handshake; a forged one has no effect."""
+        self._connection.bio_write(record.raw)
+        return self._step()
+
+    def _write_plain(self, content_type: int, payload: bytes) -> None:
+        self._connection.bio_write(build_record(content_type, 0, self._input_sequence, payload))
+        self._input_sequence += 1
+
+    def _step(self) -> list[Record]:
+        if self.failure is None:
+            try:
+                self._connection.do_handshake()
+                self.complete = True
+            except SSL.WantReadError:
+                pass
+            except SSL.Error as error:
+                self.failure = _describe(error)
+        return self._fresh(self._read())
+
+    def _read(self) -> list[Record]:
+        try:
+            data = self._connection.bio_read(READ_SIZE)
+        except SSL.WantReadError:
+            return []
+        return parse_records(data)
+
+    def _fresh(self, records: list[Record]) -> list[Record]:
+        """`records` without what OpenSSL sent before."""
+        fresh: list[Record] = []
+        through = self._sent_through
+        for record in records:
+            if record.content_type == ContentType.CHANGE_CIPHER_SPEC:
+                if self._ccs_sent:
+                    continue
+                self._ccs_sent = True
+            elif record.content_type == ContentType.HANDSHAKE and record.epoch:
+                if self._finished_sent:
+                    continue
+                self._finished_sent = True
+            elif record.content_type == ContentType.HANDSHAKE:
+                sequence = parse_fragments(record.payload)[-1].sequence
+                if sequence <= self._sent_through:
+                    continue
+                through = max(through, sequence)
+            fresh.append(record)
+        self._sent_through = through
+        return fresh
+
+    # After the handshake
+
+    def peer_certificate(self) -> bytes:
+        """The peer's certificate in DER, or nothing if it sent none."""
+        certificate = self._connection.get_peer_certificate()
+        if certificate is None:
+            return b""
+        return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+
+    def open(self, record: Record) -> list[bytes]:
+        """The application data in a record of epoch 1; nothing if it is forged, or an alert."""
+        self._connection.bio_write(record.raw)
+        return self.read()
+
+    def read(self) -> list[bytes]:
+        """Application data that OpenSSL has ready.
+
+        Sets `peer_closed` for an authenticated close_notify, `failure` for
+        anything else that ends the connection.
+        """
+        opened: list[bytes] = []
+        try:
+            while True:
+                opened.append(self._connection.recv(READ_SIZE))
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            self.peer_closed = True
+        except SSL.Error as error:
+            self.failure = _describe(error)
+        return opened
+
+    def seal(self, data: bytes) -> list[bytes]:
+        """The records that carry `data`; none if OpenSSL will not."""
+        try:
+            self._connection.send(data)
+        except SSL.Error as error:
+            self.failure = _describe(error)
+        return [record.raw for record in self._read()]
+
+    def shutdown(self) -> list[bytes]:
+        """The close_notify alert."""
+        try:
+            self._connection.shutdown()
+        except SSL.Error:
+            return []
+        return [record.raw for record in self._read()]
+
+
+def _describe(error: SSL.Error) -> str:
+    """OpenSSL's reason in words: the last part of its first queued error."""
+    match error.args:
+        case ([(_, _, str(reason)), *_],):
+            return reason
+        case _:
+            return str(error) or type(error).__name__

@@ -1,0 +1,121 @@
+"""Our current flight and when to send it again: RFC 6347 section 4.2.4.
+
+A flight is resent on a timer (doubling from `first_resend` to `max_resend`) and
+when the peer repeats what the flight answered, which shows that it was lost.
+Plaintext records get fresh record sequence numbers every time, because some
+stacks remember the numbers of records they could not use yet; protected ones
+(Finished) go out byte for byte, because a number must never protect two texts.
+
+Limits against a peer that only pretends to be there: MAX_FLIGHTS per flight and
+MAX_BYTES over the whole handshake.
+"""
+
+from __future__ import annotations
+
+from rtcproto.dtls.config import DtlsConfig
+from rtcproto.dtls.events import Counters
+from rtcproto.dtls.record import Record, pack_datagrams, renumber
+
+__all__ = ["Flight"]
+
+# 0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.1 ... 27.1 s: all that the default times allow.
+MAX_FLIGHTS = 14
+# Bytes towards a peer that has not finished the handshake; an ordinary one takes
+# 1 KiB, and one at 50 % loss 8.
+MAX_BYTES = 16 * 1024
+
+
+class Flight:
+    """The records of one flight, with their timer and budget."""
+
+    __slots__ = (
+        "_bytes",
+        "_config",
+        "_count",
+        "_counters",
+        "_interval",
+        "_records",
+        "_sent_at",
+        "_sequence",
+        "deadline",
+    )
+
+    def __init__(self, config: DtlsConfig, counters: Counters) -> None:
+        self._config = config
+        self._counters = counters
+        self._records: list[Record] = []
+        self._interval = config.first_resend
+        self._sent_at = 0.0
+        self._sequence = 0
+        self._count = 0
+        self._bytes = 0
+        # When to resend next, or None.
+        self.deadline: float | None = None
+
+    def replace(self, records: list[Record], now: float) -> list[bytes]:
+        """A new flight: the peer's answer to the one before has arrived."""
+        self._records = records
+        self._count = 0
+        self._interval = self._config.first_resend
+        return self._send(now)
+
+    def finish(self, final: list[Record], now: float) -> list[bytes]:
+        """The handshake is over: `final` goes out, if it is ours, and no timer runs any more."""
+        self.deadline = None
+        self._records = final
+        return self._send_final(now)
+
+    def send_once(self, records: list[Record]) -> list[bytes]:
+        """Records that are no flight: an alert."""
+        return pack_datagrams(map(self._number, records), self._config.mtu)
+
+    def handle_timer(self, now: float) -> list[bytes]:
+        """The datagrams of the flight, if it is time to resend it."""
+        if self.deadline is None or now < self.deadline:
+            return []
+        self._interval = min(2 * self._interval, self._config.max_resend)
+        return self._send(now)
+
+    def answer_repeat(self, now: float) -> list[bytes]:
+        """The same because the peer repeated its own flight; at most every `first_resend`."""
+        if not self._records or now < self._sent_at + self._config.first_resend:
+            return []
+        return self._send(now)
+
+    def repeat_final(self, now: float) -> list[bytes]:
+        """The final flight once more for a peer that missed it; outside the budget, rate-limited.
+
+        RFC 6347 section 4.2.4: the side that sends the last flight must keep
+        being able to.
+        """
+        if now < self._sent_at + self._config.first_resend:
+            return []
+        return self._send_final(now)
+
+    def _send_final(self, now: float) -> list[bytes]:
+        if not self._records:
+            return []
+        self._sent_at = now
+        self._counters.flights_sent += 1
+        return self.send_once(self._records)
+
+    def _send(self, now: float) -> list[bytes]:
+        self.deadline = None
+        if self._count >= MAX_FLIGHTS:
+            return []
+        datagrams = self.send_once(self._records)
+        size = sum(map(len, datagrams))
+        if self._bytes + size > MAX_BYTES:
+            return []
+        self._bytes += size
+        self._count += 1
+        self._counters.flights_sent += 1
+        self._sent_at = now
+        self.deadline = now + self._interval
+        return datagrams
+
+    def _number(self, record: Record) -> bytes:
+        if record.epoch:
+            return record.raw
+        sequence, self._sequence = self._sequence, self._sequence + 1
+        return renumber(record.raw, sequence)

@@ -1,0 +1,268 @@
+"""One side of a DTLS 1.2 handshake around OpenSSL: order, gates and repeats.
+
+```text
+ epoch 0 handshake -> reassembly -> vetting -> engine
+ epoch 0 CCS       -> noted; given to the engine when its turn comes
+ epoch 0 alert     -> remembered for the report, nothing else
+ epoch 1           -> held until the engine is ready for it
+ engine -> records -> flight (numbering, resending, budget) -> packets
+```
+
+Whole messages reach OpenSSL in order, each judged first. What is unauthenticated
+and does not fit is counted and forgotten. A hello that passes the judgement and
+still upsets OpenSSL costs the connection, not the association: a new one takes
+its place. `endpoint` drives this, reads `complete`, `failure` and `mismatched`
+after each input, and owns all deadlines but the flight's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtcproto.dtls.config import DtlsConfig
+from rtcproto.dtls.engine import Engine
+from rtcproto.dtls.events import Counters, Drop, Role
+from rtcproto.dtls.flight import Flight
+from rtcproto.dtls.handshake import HandshakeType, parse_fragments
+from rtcproto.dtls.identity import Fingerprint
+from rtcproto.dtls.reassembly import Added, Message, Reassembler
+from rtcproto.dtls.record import ContentType, Record, build_record
+from rtcproto.dtls.vetting import LAST_PLAINTEXT, Refusal, vet
+from rtcproto.errors import ParseError
+
+__all__ = ["Handshaker"]
+
+# Records of epoch 1 kept while a message before them is missing: Finished and
+# what the peer sends right behind it.
+MAX_HELD = 16
+
+_FATAL = 2  # AlertLevel, RFC 5246 section 7.2
+_HELLOS = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
+
+
+class Handshaker:
+    """From the first hello to OpenSSL's consent."""
+
+    __slots__ = (
+        "_answered",
+        "_ccs_given",
+        "_ccs_received",
+        "_config",
+        "_counters",
+        "_final",
+        "_fingerprints",
+        "_flight",
+        "_held",
+        "_previous",
+        "_reassembler",
+        "_role",
+        "engine",
+        "last_alert",
+        "last_refusal",
+        "mismatched",
+        "outgoing",
+    )
+
+    def __init__(
+        self,
+        config: DtlsConfig,
+        role: Role,
+        fingerprints: Sequence[Fingerprint],
+        counters: Counters,
+    ) -> None:
+        self._config = config
+        self._role = role
+        self._fingerprints = fingerprints
+        self._counters = counters
+
+        self.engine = Engine(config, role)
+        self._flight = Flight(config, counters)
+        # Records that leave only once the owner says so: a server's last flight.
+        self._final: list[Record] = []
+        self._reassembler = Reassembler()
+        # Type of the last message that was given to OpenSSL.
+        self._previous: int | None = None
+        # Sequence number of the message that our current flight answers.
+        self._answered = -1
+        self._ccs_received = False
+        self._ccs_given = False
+        self._held: list[Record] = []
+
+        # Datagrams to send, drained by the owner.
+        self.outgoing: list[bytes] = []
+        # The newest certificate was not the described one, and no right one has come.
+        self.mismatched = False
+        self.last_alert: int | None = None
+        self.last_refusal: Refusal | None = None
+
+    @property
+    def complete(self) -> bool:
+        """OpenSSL has verified the peer's Finished."""
+        return self.engine.complete
+
+    @property
+    def failure(self) -> str | None:
+        """Why the handshake cannot go on, in OpenSSL's words; None while it can."""
+        return self.engine.failure
+
+    @property
+    def deadline(self) -> float | None:
+        """When `handle_timer` wants to resend."""
+        return self._flight.deadline
+
+    def begin(self, now: float) -> None:
+        """Send the ClientHello, if we are the client."""
+        self._send(self.engine.begin(), now)
+
+    def handle_timer(self, now: float) -> None:
+        """Resend the current flight if it is due."""
+        self.outgoing += self._flight.handle_timer(now)
+
+    def finish(self, now: float) -> list[Record]:
+        """The owner accepts the peer: send the final flight, if it is ours, and let the rest go.
+
+        Returns the records that were held and belong to the time after.
+        """
+        self.outgoing += self._flight.finish(self._final, now)
+        early, self._held = self._held, []
+        self._reassembler = Reassembler()
+        self._final = []
+        return early
+
+    def repeat_final(self, now: float) -> None:
+        """The peer repeated its last flight: it missed ours."""
+        self.outgoing += self._flight.repeat_final(now)
+
+    def send_alert(self, description: int) -> None:
+        """A plaintext fatal alert, so that the peer need not wait for its deadline."""
+        payload = bytes((_FATAL, description))
+        raw = build_record(ContentType.ALERT, 0, 0, payload)
+        self.outgoing += self._flight.send_once([Record(ContentType.ALERT, 0, 0, payload, raw)])
+
+    def receive(self, record: Record, now: float) -> bool:
+        """Take one record before completion; True if it was of use."""
+        if record.epoch == 1:
+            return self._receive_protected(record, now)
+        if record.epoch:
+            return self._counters.drop(Drop.UNEXPECTED_RECORD)
+        match record.content_type:
+            case ContentType.HANDSHAKE:
+                return self._receive_handshake(record, now)
+            case ContentType.CHANGE_CIPHER_SPEC if record.payload == b"\x01":
+                self._ccs_received = True
+                self._give_protected(now)
+                return True
+            case ContentType.ALERT if len(record.payload) == 2:
+                # RFC 6347 section 4.1.2.7: unauthenticated, so it ends nothing.
+                self.last_alert = record.payload[1]
+                return self._counters.drop(Drop.PLAINTEXT_ALERT)
+            case _:
+                return self._counters.drop(Drop.UNEXPECTED_RECORD)
+
+    def report(self) -> str:
+        """For people: what the peer's side last said or did wrong."""
+        parts: list[str] = []
+        if self.last_refusal is not None:
+            parts.append(f"last message refused: {self.last_refusal.value}")
+        if self.last_alert is not None:
+            parts.append(f"last plaintext alert: {self.last_alert}")
+        return "; ".join(parts)
+
+    # Epoch 0
+
+    def _receive_handshake(self, record: Record, now: float) -> bool:
+        try:
+            fragments = parse_fragments(record.payload)
+        except ParseError:
+            return self._counters.drop(Drop.MALFORMED_HANDSHAKE)
+        used = repeated = False
+        for fragment in fragments:
+            match self._reassembler.add(fragment):
+                case Added.NEW:
+                    used = True
+                case Added.REPEATED:
+                    repeated = repeated or fragment.sequence <= self._answered
+                    self._counters.drop(Drop.REPEATED_MESSAGE)
+                case Added.CONFLICT:
+                    self._counters.drop(Drop.CONFLICT)
+                case Added.OVER_LIMIT:
+                    self._counters.drop(Drop.OVER_LIMIT)
+        if repeated:
+            self.outgoing += self._flight.answer_repeat(now)
+        if used:
+            self._give_messages(now)
+        return used
+
+    def _give_messages(self, now: float) -> None:
+        """Give OpenSSL every message whose turn it is."""
+        while self.failure is None and (message := self._reassembler.peek()) is not None:
+            refusal = vet(message, self._previous, self._role, self._config, self._fingerprints)
+            if refusal is not None:
+                self._reassembler.reject()
+                self.last_refusal = refusal
+                self.mismatched = self.mismatched or refusal is Refusal.FINGERPRINT
+                self._counters.dropped[f"refused_{refusal.name.lower()}"] += 1
+                return
+            self._reassembler.accept()
+            self._give(message, now)
+        self._give_protected(now)
+
+    def _give(self, message: Message, now: float) -> None:
+        self._counters.messages_processed += 1
+        records = self.engine.feed_message(message)
+        if self.failure is not None and message.message_type in _HELLOS:
+            self._restart(now)
+            return
+        if message.message_type == HandshakeType.CERTIFICATE:
+            self.mismatched = False
+        self._previous = message.message_type
+        if records:
+            self._answered = message.sequence
+            self._send(records, now)
+
+    def _restart(self, now: float) -> None:
+        """A hello killed the connection: anyone can send one, so begin again without it."""
+        self._counters.restarts += 1
+        self._counters.drop(Drop.HELLO_FAILED)
+        self.engine = Engine(self._config, self._role)
+        self._reassembler = Reassembler()
+        self._previous = None
+        self._answered = -1
+        self._ccs_received = False
+        self._held = []
+        self.begin(now)
+
+    # Epoch 1
+
+    def _receive_protected(self, record: Record, now: float) -> bool:
+        if self._ccs_given:
+            self._send(self.engine.feed_protected(record), now)
+            return True
+        if self._previous is None or len(self._held) >= MAX_HELD:
+            return self._counters.drop(Drop.EARLY_PROTECTED)
+        self._held.append(record)
+        return True
+
+    def _give_protected(self, now: float) -> None:
+        """Once all plaintext messages and the ChangeCipherSpec are there, what waited for them."""
+        if (
+            self._ccs_given
+            or not self._ccs_received
+            or self._previous != LAST_PLAINTEXT[self._role]
+            or self.failure is not None
+        ):
+            return
+        self._ccs_given = True
+        self._send(self.engine.feed_change_cipher_spec(), now)
+        while self._held and not self.complete and self.failure is None:
+            self._send(self.engine.feed_protected(self._held.pop(0)), now)
+
+    def _send(self, records: list[Record], now: float) -> None:
+        if not records:
+            return
+        if self.failure is not None:
+            self.outgoing += self._flight.send_once(records)  # OpenSSL's alert
+        elif self.complete:
+            self._final = records  # the server's: not before the certificate was compared
+        else:
+            self.outgoing += self._flight.replace(records, now)
