@@ -83,17 +83,31 @@ class RtpPacket:
                 data[16:end],
             )
         end = header_length(data)
-        return cls.from_parts(data, end, data[end:])
+        return cls.from_parts(data[:end], data[end:])
 
     @classmethod
-    def from_parts(cls, header: bytes, length: int, payload: bytes) -> RtpPacket:
-        """The packet whose header is `header[:length]` and whose body is `payload`.
+    def from_parts(cls, header: bytes, payload: bytes) -> RtpPacket:
+        """The packet of a header, as `header_length` measures it, and what follows.
 
-        For SRTP, which finds the header in the packet and the payload in the
-        decryption. `length` must come from `header_length(header)`; padding is
-        taken off `payload` where the header announces it (`ParseError` if wrong).
+        For SRTP, which finds the header in the packet and the payload by deciphering.
+        Padding is taken off `payload` where the header announces it (`ParseError` if
+        its count is wrong).
         """
         first, second, sequence, timestamp, ssrc = _unpack_header(header)
+        if first == 0x80:
+            return cls(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, payload)
+        if first == 0x90:
+            return cls(
+                second & 0x7F,
+                second > 0x7F,
+                sequence,
+                timestamp,
+                ssrc,
+                payload,
+                (),
+                header[12] << 8 | header[13],
+                header[16:],
+            )
         padding = 0
         if first & 0x20:
             padding = padding_length(payload)
@@ -107,7 +121,7 @@ class RtpPacket:
         extension = b""
         if first & 0x10:
             profile = _unpack_words(header, offset)[0]
-            extension = header[offset + 4 : length]
+            extension = header[offset + 4 :]
         return cls(
             second & 0x7F,
             second > 0x7F,

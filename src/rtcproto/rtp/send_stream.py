@@ -14,6 +14,7 @@ the same integer is the index by which SRTP enciphers, so it never goes back.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from struct import Struct
 
 from rtcproto._attrs import wire
@@ -61,13 +62,13 @@ class SendStream:
         "_first",
         "_last_time",
         "_last_timestamp",
-        "_layout",
         "_level_constant",
-        "_level_layout",
+        "_pack",
+        "_pack_level",
         "clock_rate",
+        "first_sequence",
         "first_timestamp",
         "octets",
-        "packets",
         "payload_type",
         "sequence",
         "ssrc",
@@ -91,10 +92,10 @@ class SendStream:
         self.ssrc = ssrc
         self.payload_type = payload_type
         self.clock_rate = clock_rate
+        self.first_sequence = first_sequence
         # The unwrapped sequence number of the next packet.
         self.sequence = first_sequence
         self.first_timestamp = first_timestamp & _MASK32
-        self.packets = 0
         self.octets = 0
         self._last_timestamp = self.first_timestamp
         self._last_time = 0.0
@@ -108,16 +109,21 @@ class SendStream:
         else:
             self._first = 0x90
             self._constant = ssrc_bytes + _WORDS.pack(profile, len(block) // 4) + block
-        self._layout = _layout(len(self._constant), 0, False)
+        self._pack = _layout(len(self._constant), 0, False).pack
         # Without a slot the level goes nowhere.
         self._level_constant = b""
-        self._level_layout: Struct | None = None
+        self._pack_level: Callable[..., bytes] | None = None
         if audio_level_id is not None:
             # 0xFF is in no UTF-8 text, and the level comes last: rindex finds its place.
             profile, block = build_extensions([*elements, (audio_level_id, b"\xff")])
             at = block.rindex(b"\xff")
             self._level_constant = ssrc_bytes + _WORDS.pack(profile, len(block) // 4) + block[:at]
-            self._level_layout = _layout(len(self._level_constant), len(block) - at - 1, True)
+            self._pack_level = _layout(len(self._level_constant), len(block) - at - 1, True).pack
+
+    @property
+    def packets(self) -> int:
+        """How many packets have been sent."""
+        return self.sequence - self.first_sequence
 
     def header(
         self, timestamp: int, marker: bool, size: int, level: int | None, voice: bool, now: float
@@ -130,10 +136,10 @@ class SendStream:
         sequence = self.sequence
         second = self.payload_type | 0x80 if marker else self.payload_type
         timestamp = timestamp + self.first_timestamp & 0xFFFFFFFF
-        if level is not None and self._level_layout is not None:
+        if level is not None and self._pack_level is not None:
             if not 0 <= level <= 127:
                 raise UsageError("an audio level is 0 to 127 -dBov")
-            header = self._level_layout.pack(
+            header = self._pack_level(
                 0x90,
                 second,
                 sequence & 0xFFFF,
@@ -142,11 +148,8 @@ class SendStream:
                 level | 0x80 if voice else level,
             )
         else:
-            header = self._layout.pack(
-                self._first, second, sequence & 0xFFFF, timestamp, self._constant
-            )
+            header = self._pack(self._first, second, sequence & 0xFFFF, timestamp, self._constant)
         self.sequence = sequence + 1
-        self.packets += 1
         self.octets += size
         self._last_timestamp = timestamp
         self._last_time = now

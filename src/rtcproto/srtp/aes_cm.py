@@ -58,19 +58,22 @@ class AesCm:
         mac.update(packet + self._roc_bytes)
         return packet + mac.finalize()[: self.tag_length]
 
-    def open(self, data: bytes, length: int, base: int, index: int) -> bytes:
-        """The payload of an SRTP packet whose header takes `length` bytes."""
-        end = len(data) - self.tag_length
+    def open(self, header: bytes, body: bytes, base: int, index: int) -> bytes:
+        """The payload of an SRTP packet, of which `body` is what follows the header.
+
+        A body too short for a tag fails like a wrong tag: the lengths differ.
+        """
+        payload = body[: -self.tag_length]
         roc = index >> 16
         if roc != self._roc:
             self._roc = roc
             self._roc_bytes = roc.to_bytes(4, "big")
         mac = self._copy_mac()
-        mac.update(data[:end] + self._roc_bytes)
-        if not compare_digest(mac.finalize()[: self.tag_length], data[end:]):
+        mac.update(header + payload + self._roc_bytes)
+        if not compare_digest(mac.finalize()[: self.tag_length], body[-self.tag_length :]):
             raise AuthenticationError("SRTP tag is wrong")
         self._reset((base ^ index << 16).to_bytes(16, "big"))
-        return self._update(data[length:end])
+        return self._update(payload)
 
     def seal_rtcp(self, packet: bytes, base: int, index: int) -> bytes:
         """The SRTCP packet, RFC 3711 3.4: eight bytes in the clear, index word, tag."""

@@ -44,10 +44,13 @@ class AesGcm:
         """The SRTP packet, RFC 7714 8.2: the header is authenticated, the payload enciphered."""
         return header + self._encrypt((base ^ index).to_bytes(12, "big"), payload, header)
 
-    def open(self, data: bytes, length: int, base: int, index: int) -> bytes:
-        """The payload of an SRTP packet whose header takes `length` bytes."""
+    def open(self, header: bytes, body: bytes, base: int, index: int) -> bytes:
+        """The payload of an SRTP packet, of which `body` is what follows the header.
+
+        A body too short for a tag fails like a wrong tag.
+        """
         try:
-            return self._decrypt((base ^ index).to_bytes(12, "big"), data[length:], data[:length])
+            return self._decrypt((base ^ index).to_bytes(12, "big"), body, header)
         except InvalidTag:
             raise AuthenticationError("SRTP tag is wrong") from None
 

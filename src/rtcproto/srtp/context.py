@@ -17,8 +17,9 @@ Refused: SRTCP in the clear (E = 0) unless asked for, a master key identifier
 
 from __future__ import annotations
 
-from struct import Struct
+import struct
 
+from rtcproto._serial import unwrap
 from rtcproto.errors import AuthenticationError, ParseError, UsageError
 from rtcproto.rtp.packet import RtpPacket, header_length
 from rtcproto.srtp.aes_cm import AesCm
@@ -40,10 +41,12 @@ RTCP_WINDOW = 64
 MAX_STREAMS = 32
 
 # RFC 3711 9.2: at most 2**48 SRTP and 2**31 SRTCP packets under one key.
-_MAX_RTP_INDEX = (1 << 48) - 1
-_MAX_RTCP_INDEX = (1 << 31) - 1
+_LAST = (1 << 48) - 1
+_LAST_RTCP = (1 << 31) - 1
 
-_HEADER = Struct("!HxxxxL")  # behind the first two bytes: sequence, timestamp, SSRC
+_NOT_RISING = "an outgoing SRTP index must rise, up to 2**48 - 1"
+
+_HEADER = struct.Struct("!BxHxxxxL")  # first byte, sequence number, SSRC
 _unpack = _HEADER.unpack_from
 
 
@@ -72,9 +75,9 @@ class SrtpSender:
         try:
             stream = self._streams[ssrc]
         except KeyError:
-            stream = self._new_stream(ssrc)
-        if not stream.next <= index <= _MAX_RTP_INDEX:
-            raise UsageError("an SRTP index must rise, up to 2**48 - 1")
+            stream = self._new_stream(ssrc, index)
+        if not stream.next <= index <= _LAST:
+            raise UsageError(_NOT_RISING)
         stream.next = index + 1
         return self._seal(header, payload, stream.base, index)
 
@@ -83,16 +86,23 @@ class SrtpSender:
 
         `ParseError` if it is not an RTP packet, `UsageError` as `protect_parts`.
         """
-        length = header_length(packet)
-        sequence, ssrc = _unpack(packet, 2)
-        stream = self._streams.get(ssrc)
-        index = sequence
-        if stream is not None:
+        try:
+            first, sequence, ssrc = _unpack(packet)
+        except struct.error:
+            raise ParseError("rtp", "shorter than the fixed header") from None
+        length = 12 if first == 0x80 else header_length(packet)
+        try:
+            stream = self._streams[ssrc]
+        except KeyError:
+            stream = self._new_stream(ssrc, sequence)
+        index = stream.next
+        if index & 0xFFFF != sequence or not (sequence or index <= _LAST):
             # Half the sequence space ahead is new, the other half was sent before.
-            index = stream.next + ((sequence - stream.next) & 0xFFFF)
-            if index - stream.next >= 0x8000:
-                raise UsageError("an RTP sequence number must not go back")
-        return self.protect_parts(packet[:length], packet[length:], ssrc, index)
+            index += (sequence - index) & 0xFFFF
+            if index - stream.next >= 0x8000 or index > _LAST:
+                raise UsageError(_NOT_RISING)
+        stream.next = index + 1
+        return self._seal(packet[:length], packet[length:], stream.base, index)
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         """The SRTCP packet of a (compound) RTCP packet.
@@ -104,17 +114,17 @@ class SrtpSender:
             raise ParseError("srtp", "shorter than an RTCP header")
         ssrc = int.from_bytes(packet[4:8], "big")
         index = self._rtcp_next.get(ssrc, 0)
-        if index > _MAX_RTCP_INDEX:
+        if index > _LAST_RTCP:
             raise UsageError("the SRTCP indices of this key are used up")
         if not index and len(self._rtcp_next) >= MAX_STREAMS:
             raise UsageError(f"at most {MAX_STREAMS} SSRCs send under one key")
         self._rtcp_next[ssrc] = index + 1
         return self._rtcp.seal_rtcp(packet, self._rtcp.base(ssrc), index)
 
-    def _new_stream(self, ssrc: int) -> _Outgoing:
+    def _new_stream(self, ssrc: int, index: int) -> _Outgoing:
         if len(self._streams) >= MAX_STREAMS:
             raise UsageError(f"at most {MAX_STREAMS} SSRCs send under one key")
-        stream = self._streams[ssrc] = _Outgoing(self._rtp.base(ssrc))
+        stream = self._streams[ssrc] = _Outgoing(self._rtp.base(ssrc), index)
         return stream
 
 
@@ -125,7 +135,6 @@ class SrtpReceiver:
     """
 
     __slots__ = (
-        "_minimum",
         "_open",
         "_rtcp",
         "_rtcp_streams",
@@ -144,7 +153,6 @@ class SrtpReceiver:
         self.allow_plain_rtcp = allow_plain_rtcp
         self._rtp, self._rtcp = _transforms(profile, master_key)
         self._open = self._rtp.open
-        self._minimum = 12 + profile.rtp_tag_length
         self._streams: dict[int, _Incoming] = {}
         self._rtcp_streams: dict[int, ReplayWindow] = {}
 
@@ -160,13 +168,44 @@ class SrtpReceiver:
         `AuthenticationError` for a wrong tag, a replay, a packet older than the
         window, or one SSRC too many. Only a packet with a good tag changes state.
         """
-        index, length, payload = self._unprotect(data)
-        return index, RtpPacket.from_parts(data, length, payload)
+        # The same steps as `unprotect`: sharing them costs a tenth of the whole.
+        try:
+            first, sequence, ssrc = _unpack(data)
+        except struct.error:
+            raise ParseError("srtp", "shorter than an RTP header") from None
+        length = 12 if first == 0x80 else header_length(data)
+        header = data[:length]
+        try:
+            stream = self._streams[ssrc]
+        except KeyError:
+            index, payload = self._first_of_ssrc(header, data[length:], ssrc, sequence)
+        else:
+            index = stream.top + 1
+            if index & 0xFFFF == sequence and (sequence or index <= _LAST):
+                payload = self._open(header, data[length:], stream.base, index)
+                stream.top = index
+            else:
+                index, payload = self._out_of_order(header, data[length:], stream, sequence)
+        return index, RtpPacket.from_parts(header, payload)
 
     def unprotect(self, data: bytes) -> bytes:
         """The RTP packet as bytes; errors as `unprotect_packet`, but padding is not looked at."""
-        _, length, payload = self._unprotect(data)
-        return data[:length] + payload
+        try:
+            first, sequence, ssrc = _unpack(data)
+        except struct.error:
+            raise ParseError("srtp", "shorter than an RTP header") from None
+        length = 12 if first == 0x80 else header_length(data)
+        header = data[:length]
+        try:
+            stream = self._streams[ssrc]
+        except KeyError:
+            return header + self._first_of_ssrc(header, data[length:], ssrc, sequence)[1]
+        index = stream.top + 1
+        if index & 0xFFFF == sequence and (sequence or index <= _LAST):
+            payload = self._open(header, data[length:], stream.base, index)
+            stream.top = index
+            return header + payload
+        return header + self._out_of_order(header, data[length:], stream, sequence)[1]
 
     def unprotect_rtcp(self, data: bytes) -> bytes:
         """The (compound) RTCP packet as bytes, its content not looked at.
@@ -179,8 +218,8 @@ class SrtpReceiver:
         if data[0] >> 6 != 2:
             raise ParseError("srtp", "not RTCP version 2")
         word = self._rtcp.rtcp_word(data)
-        index = word & _MAX_RTCP_INDEX
-        encrypted = word > _MAX_RTCP_INDEX
+        index = word & _LAST_RTCP
+        encrypted = word > _LAST_RTCP
         if not encrypted and not self.allow_plain_rtcp:
             raise AuthenticationError("SRTCP that is not encrypted")
         ssrc = int.from_bytes(data[4:8], "big")
@@ -197,49 +236,37 @@ class SrtpReceiver:
             window.commit(index)
         return packet
 
-    def _unprotect(self, data: bytes) -> tuple[int, int, bytes]:
-        size = len(data)
-        if size < self._minimum:
-            raise ParseError("srtp", "shorter than the smallest SRTP packet")
-        length = 12 if data[0] == 0x80 else header_length(data)
-        if length + self._minimum - 12 > size:
-            raise ParseError("srtp", "no room for the tag")
-        sequence, ssrc = _unpack(data, 2)
-        try:
-            stream = self._streams[ssrc]
-        except KeyError:
-            return self._unprotect_first(data, length, sequence, ssrc)
-        index = stream.top + 1
-        if (index ^ sequence) & 0xFFFF or index > _MAX_RTP_INDEX:
-            # Not the next in order. RFC 3711 3.3.1: the index nearest to the highest.
-            index += ((sequence - index + 0x8000) & 0xFFFF) - 0x8000
-            if not stream.accepts(index) or index > _MAX_RTP_INDEX:
-                raise AuthenticationError("SRTP packet replayed or too old")
-            payload = self._open(data, length, stream.base, index)
-            stream.commit(index)
-        else:
-            payload = self._open(data, length, stream.base, index)
-            stream.top = index
-        return index, length, payload
+    def _out_of_order(
+        self, header: bytes, body: bytes, stream: _Incoming, sequence: int
+    ) -> tuple[int, bytes]:
+        """Index and payload of a packet that is not the next one of its SSRC."""
+        # RFC 3711 3.3.1: of the rollover counters v - 1, v and v + 1, the one that
+        # brings the index nearest to the highest index so far.
+        index = unwrap(sequence, stream.top, 16)
+        if index > _LAST or not stream.accepts(index):
+            raise AuthenticationError("SRTP packet replayed or too old")
+        payload = self._open(header, body, stream.base, index)
+        stream.commit(index)
+        return index, payload
 
-    def _unprotect_first(
-        self, data: bytes, length: int, sequence: int, ssrc: int
-    ) -> tuple[int, int, bytes]:
+    def _first_of_ssrc(
+        self, header: bytes, body: bytes, ssrc: int, sequence: int
+    ) -> tuple[int, bytes]:
         if len(self._streams) >= MAX_STREAMS:
             raise AuthenticationError("SRTP from too many SSRCs")
         base = self._rtp.base(ssrc)
         index = sequence
         try:
-            payload = self._open(data, length, base, index)
+            payload = self._open(header, body, base, index)
         except AuthenticationError:
             # RFC 3711 3.3.1 starts the rollover counter at zero; but a sender that
-            # started just below 65536 and whose first packets were lost is at one.
+            # began just below 65536 and whose first packets were lost is at one.
             if sequence >= 0x8000:
                 raise
             index = sequence + 0x10000
-            payload = self._open(data, length, base, index)
+            payload = self._open(header, body, base, index)
         self._streams[ssrc] = _Incoming(index, base)
-        return index, length, payload
+        return index, payload
 
 
 class _Outgoing:
@@ -247,9 +274,9 @@ class _Outgoing:
 
     __slots__ = ("base", "next")
 
-    def __init__(self, base: int) -> None:
+    def __init__(self, base: int, index: int) -> None:
         self.base = base
-        self.next = 0
+        self.next = index
 
 
 class _Incoming(ReplayWindow):
