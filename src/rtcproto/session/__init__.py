@@ -1,0 +1,21 @@
+"""One WebRTC session: the planes and the class that composes them."""
+
+from rtcproto.session.lifecycle import SessionState
+from rtcproto.session.session import Session
+from rtcproto.session.stats import (
+    OutboundRtpStats,
+    RemoteInboundRtpStats,
+    SessionStats,
+    SetupPhases,
+    TransportStats,
+)
+
+__all__ = [
+    "OutboundRtpStats",
+    "RemoteInboundRtpStats",
+    "Session",
+    "SessionState",
+    "SessionStats",
+    "SetupPhases",
+    "TransportStats",
+]

@@ -1,0 +1,140 @@
+"""Descriptions of one session: from SDP to what the planes need, and back.
+
+Called by the session's description verbs. The only module that knows SDP
+together with ICE, DTLS and SRTP; it holds no protocol state but the offer that
+waits for its answer.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, TypeAlias
+
+import attrs
+
+from rtcproto.config import SessionConfig
+from rtcproto.dtls import Fingerprint, Role
+from rtcproto.errors import DescriptionRefused, ParseError, UsageError
+from rtcproto.ice import Candidate, Credentials, host_candidate, is_routable
+from rtcproto.sdp import (
+    AnswerConfig,
+    AudioNegotiated,
+    Negotiated,
+    OfferConfig,
+    SdpCandidate,
+    SessionDescription,
+    Setup,
+    build_answer,
+    build_offer,
+    negotiate,
+    parse,
+)
+
+__all__ = ["Negotiation", "RemoteDescription"]
+
+_LocalFields: TypeAlias = dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class RemoteDescription:
+    """What the peer's description says, in the terms of the planes; `role` is our DTLS role."""
+
+    credentials: Credentials
+    candidates: tuple[Candidate, ...]
+    fingerprints: tuple[Fingerprint, ...]
+    role: Role
+    audio: AudioNegotiated
+
+
+class Negotiation:
+    """One offer/answer exchange. `ufrag` is random by default; `ssrc` is the audio's we send."""
+
+    __slots__ = ("_config", "_offer", "_session_id", "_ssrc", "credentials", "local")
+
+    def __init__(self, config: SessionConfig, ufrag: str | None, ssrc: int) -> None:
+        self._config = config
+        # RFC 8839 section 5.4 wants 24 and 128 random bits at least; here 48 and 192.
+        self.credentials = Credentials(
+            base64.b64encode(config.entropy(6)).decode("ascii") if ufrag is None else ufrag,
+            base64.b64encode(config.entropy(24)).decode("ascii"),
+        )
+        self._ssrc = ssrc
+        # RFC 9429 section 5.2.1: 64 bits, the highest one zero.
+        self._session_id = int.from_bytes(config.entropy(8), "big") >> 1
+        self._offer: SessionDescription | None = None
+        # The description last given to the peer.
+        self.local: str | None = None
+
+    def answer(self, text: str) -> RemoteDescription:
+        """Answer an offer into `local`. Raises as `Session.accept_offer`."""
+        offer = parse(text)
+        config = AnswerConfig(
+            setup=self._config.setup, ice_lite=self._config.ice_lite, **self._fields()
+        )
+        answer, negotiated = build_answer(offer, config)
+        if negotiated.remote_ice_lite:
+            # Two lite agents would wait for each other's checks for ever, and a full
+            # one of ours takes the controlling role only for sessions it offered.
+            raise DescriptionRefused("the offerer is ice-lite: nobody would send checks")
+        remote = self._remote(negotiated)
+        self.local = str(answer)
+        return remote
+
+    def offer(self) -> str:
+        """Describe ourselves first; the result is also `local`."""
+        if self._config.ice_lite:
+            raise UsageError("a lite agent answers offers, it does not make them")
+        self._offer = build_offer(OfferConfig(**self._fields()))
+        self.local = str(self._offer)
+        return self.local
+
+    def accept_answer(self, text: str) -> RemoteDescription:
+        """Read the answer to our offer. Raises as `Session.accept_answer`."""
+        if self._offer is None:
+            raise UsageError("no offer was made")
+        return self._remote(negotiate(self._offer, parse(text)))
+
+    def local_candidates(self) -> tuple[Candidate, ...]:
+        """Our addresses as host candidates of equal priority: the peer's checks choose."""
+        return tuple(host_candidate(address) for address in self._config.addresses)
+
+    def _fields(self) -> _LocalFields:
+        fingerprint = self._config.identity.fingerprint
+        return {
+            "ufrag": self.credentials.ufrag,
+            "pwd": self.credentials.pwd,
+            "fingerprint": (fingerprint.algorithm, fingerprint.value),
+            "ssrc": self._ssrc,
+            "cname": self._config.cname,
+            "session_id": self._session_id,
+            "opus_parameters": self._config.opus_parameters,
+            "candidates": tuple(
+                # Both sides of the conversion speak RFC 8839's grammar.
+                SdpCandidate.parse(str(candidate).partition(":")[2], 0)
+                for candidate in self.local_candidates()
+            ),
+        }
+
+    def _remote(self, negotiated: Negotiated) -> RemoteDescription:
+        return RemoteDescription(
+            credentials=Credentials(negotiated.remote_ufrag, negotiated.remote_pwd),
+            # A lite agent sends no checks and never looks at them (threat R13).
+            candidates=() if self._config.ice_lite else self._routable(negotiated),
+            fingerprints=tuple(
+                Fingerprint(algorithm=entry.algorithm, value=entry.value)
+                for entry in negotiated.remote_fingerprints
+            ),
+            role=Role.CLIENT if negotiated.local_setup is Setup.ACTIVE else Role.SERVER,
+            audio=negotiated.audio,
+        )
+
+    def _routable(self, negotiated: Negotiated) -> tuple[Candidate, ...]:
+        candidates = []
+        for described in negotiated.remote_candidates:
+            try:
+                candidate = Candidate.parse(str(described))
+            except ParseError:
+                continue  # kept by SDP for its round trip, of no use to ICE
+            if is_routable(candidate, allow_loopback=self._config.allow_loopback):
+                candidates.append(candidate)
+        return tuple(candidates)
