@@ -1,5 +1,6 @@
 """Interactive Connectivity Establishment, RFC 8445: candidates, machines and their contract."""
 
+from rtcproto.ice.agent import IceAgent
 from rtcproto.ice.candidate import (
     Candidate,
     CandidateType,
@@ -21,13 +22,16 @@ from rtcproto.ice.contract import (
     PathSelected,
     PathValidated,
 )
+from rtcproto.ice.lite import IceLite
 
 __all__ = [
     "Candidate",
     "CandidateType",
     "Credentials",
+    "IceAgent",
     "IceConfig",
     "IceEvent",
+    "IceLite",
     "IceMachine",
     "IceStats",
     "Path",

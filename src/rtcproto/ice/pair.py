@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 
 from rtcproto.datagram import Address
-from rtcproto.ice.candidate import Candidate
+from rtcproto.ice.candidate import Candidate, CandidateType, compute_priority
 from rtcproto.ice.consent import Consent
 
 __all__ = ["TRANSITIONS", "CandidatePair", "PairEvent", "PairState", "pair_priority"]
@@ -106,6 +106,15 @@ class CandidatePair:
     def foundation(self) -> tuple[str, str]:
         """RFC 8445 section 6.1.2.6: "the combination of the foundations"."""
         return self.local.foundation, self.remote.foundation
+
+    @property
+    def reflexive_priority(self) -> int:
+        """RFC 8445 section 7.1.1: what a check says in PRIORITY.
+
+        The priority that the local candidate would have as a peer-reflexive one.
+        """
+        local_preference = (self.local.priority >> 8) & 0xFFFF
+        return compute_priority(CandidateType.PEER_REFLEXIVE, local_preference=local_preference)
 
     def advance(self, event: PairEvent) -> None:
         """Take the transition of `TRANSITIONS`; a `KeyError` here is a bug of the caller's."""
