@@ -325,4 +325,5 @@ _IS_MEDIA = [
 def _can_be_client(client: Address) -> bool:
     ip = ip_address(client[0])
     # The headers of a transceiver are believed, but nothing makes us send to many at once.
-    return not (ip.is_multicast or ip.is_unspecified or ip.is_reserved)
+    # 240.0.0.0/4 has the broadcast address in it; in IPv6 "reserved" includes loopback.
+    return not (ip.is_multicast or ip.is_unspecified or (ip.version == 4 and ip.is_reserved))

@@ -1,0 +1,1 @@
+"""Programs that show how to use rtcproto; copy what you need."""

@@ -1,0 +1,217 @@
+"""What the relay can be told on its command line, checked before a socket is opened."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NoReturn
+
+import attrs
+
+from rtcproto.datagram import Address
+from rtcproto.errors import ParseError, UsageError
+from rtcproto.routing import (
+    LOOPBACK_NETWORKS,
+    Entry,
+    StaticDirectory,
+    TokenCodec,
+    codec_from_text,
+    parse_address,
+    parse_entry,
+)
+from rtcproto.routing.directory import parse_entries
+
+__all__ = ["RelaySettings", "SettingsError", "parse_arguments"]
+
+
+class SettingsError(Exception):
+    """Settings that cannot work; the text is one line for the person who made them."""
+
+
+@attrs.frozen(kw_only=True)
+class RelaySettings:
+    """One relay process.
+
+    `listen`: where clients reach us, one socket each. `advertise`: the hosts that clients
+    see instead of the bound ones, at most one per address family. `inside`: our address towards
+    transceivers. `drain_tick`: seconds to wait after a short batch before looking again.
+    """
+
+    listen: Sequence[Address]
+    inside: Address
+    transceivers: Mapping[tuple[int, int], Entry]
+    codec: TokenCodec
+    advertise: Sequence[str] = ()
+    allow: Sequence[str] = ()
+    drain_tick: float = 0.0005
+    stats_interval: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not self.listen:
+            raise SettingsError("--listen: at least one public address is needed")
+        if not self.transceivers:
+            raise SettingsError("no transceivers: use --transceiver or --directory")
+        advertised = [_version(host) for host in self.advertise]
+        if len(set(advertised)) != len(advertised):
+            raise SettingsError("--advertise: at most one host per address family")
+        for host in self.advertise:
+            if ip_address(host).is_unspecified or ip_address(host).is_multicast:
+                raise SettingsError(f"--advertise {host}: not the address of a host")
+        for host, _ in self.listen:
+            if ip_address(host).is_unspecified and _version(host) not in advertised:
+                # The header to transceivers must name an address that clients can use.
+                raise SettingsError(f"--listen {host}: a wildcard needs --advertise HOST")
+        if ip_address(self.inside[0]).is_unspecified:
+            # Whoever can send to the inside face and looks like a transceiver is believed, so
+            # it must not be reachable from everywhere.
+            raise SettingsError("--inside: must be one address of the private network")
+        family = _version(self.inside[0])
+        for (cluster, owner), entry in self.transceivers.items():
+            if _version(entry.address[0]) != family:
+                raise SettingsError(
+                    f"transceiver {cluster}/{owner}: not of the address family of --inside"
+                )
+        self.directory(())
+
+    def public_of(self, bound: Address) -> Address:
+        """The address of a bound socket as clients see it."""
+        for host in self.advertise:
+            if _version(host) == _version(bound[0]):
+                return str(ip_address(host)), bound[1]
+        return bound
+
+    def directory(self, own: Sequence[Address]) -> StaticDirectory:
+        """The vetted list of transceivers, none of which may be one of our `own` addresses."""
+        try:
+            return StaticDirectory(self.transceivers, allow=self.allow, own=own)
+        except UsageError as error:
+            hint = " (--allow-loopback is for development)" if "special" in str(error) else ""
+            raise SettingsError(f"transceivers: {error}{hint}") from None
+
+
+def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
+    """Settings from command line arguments; SettingsError with one line otherwise."""
+    options = _parser().parse_args(arguments)
+    transceivers: dict[tuple[int, int], Entry] = {}
+    if options.directory is not None:
+        try:
+            transceivers.update(parse_entries(_read(options.directory, "--directory")))
+        except ParseError as error:
+            raise SettingsError(
+                f"--directory {options.directory}: line {error.offset}: {error.reason}"
+            ) from None
+    for slot, entry in options.transceiver:
+        if slot in transceivers:
+            raise SettingsError(f"transceiver {slot[0]}/{slot[1]} is given twice")
+        transceivers[slot] = entry
+    try:
+        codec = codec_from_text(
+            _read(options.keys, "--keys"), allow_plaintext=options.allow_plaintext_tokens
+        )
+    except ParseError as error:
+        raise SettingsError(f"--keys {options.keys}: line {error.offset}: {error.reason}") from None
+    except UsageError as error:
+        raise SettingsError(f"--keys {options.keys}: {error}") from None
+    return RelaySettings(
+        listen=options.listen,
+        inside=options.inside,
+        transceivers=transceivers,
+        codec=codec,
+        advertise=options.advertise,
+        allow=LOOPBACK_NETWORKS if options.allow_loopback else (),
+        drain_tick=options.drain_tick / 1000,
+        stats_interval=options.stats,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m examples.relay",
+        description="One public UDP port in front of many WebRTC transceivers.",
+        epilog="HOST is numeric; IPv6 is written [::1]:3478.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--listen", type=_address, action="append", required=True, metavar="HOST:PORT",
+        help="public address for clients (may be repeated)")  # fmt: skip
+    add("--advertise", type=_host, action="append", default=[], metavar="HOST",
+        help="the public host as clients see it, where it is not the bound one")  # fmt: skip
+    add("--inside", type=_address, required=True, metavar="HOST:PORT",
+        help="our address towards the transceivers")  # fmt: skip
+    add("--transceiver", type=_entry, action="append", default=[],
+        metavar="CLUSTER/OWNER=HOST:PORT[@EPOCH]",
+        help="one transceiver (may be repeated)")  # fmt: skip
+    add("--directory", metavar="FILE", help="a file of such entries, one per line")
+    add("--keys", metavar="FILE", required=True,
+        help="token keys, one per line: ID, 32 hex digits, optionally 'active'")  # fmt: skip
+    add("--drain-tick", type=_milliseconds, default=0.5, metavar="MS",
+        help="pause after a short batch of packets: less CPU, that much delay (default 0.5)",
+        )  # fmt: skip
+    add("--stats", type=_seconds, metavar="SECONDS", help="print counters as JSON so often")
+    add("--allow-loopback", action="store_true",
+        help="transceivers may be on loopback addresses (development)")  # fmt: skip
+    add("--allow-plaintext-tokens", action="store_true",
+        help="accept a key file that says 'plaintext' (debugging; anybody can forge these)",
+        )  # fmt: skip
+    return parser
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ParseError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error.reason}") from None
+
+
+def _entry(text: str) -> tuple[tuple[int, int], Entry]:
+    try:
+        return parse_entry(text)
+    except ParseError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error.reason}") from None
+
+
+def _host(text: str) -> str:
+    try:
+        return str(ip_address(text.removeprefix("[").removesuffix("]")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: not an IP address") from None
+
+
+def _milliseconds(text: str) -> float:
+    return _number(text, 0.0, 100.0)
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0.1, 86400.0)
+
+
+def _number(text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {low:g} to {high:g}")
+    return value
+
+
+def _read(path: str, flag: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{flag} {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{flag} {path}: not a text file") from None
+
+
+def _version(host: str) -> int:
+    return ip_address(host).version
