@@ -176,7 +176,7 @@ def _parse_chunks(data: bytes, offset: int, end: int, count: int) -> tuple[list[
             run = min(run, count - position)
             if symbol:
                 # Each of these owes a delta, so more than the bytes left is a lie.
-                if run > end - offset or symbol == 3:
+                if len(found) + run > end - offset or symbol == 3:
                     raise malformed("status run of received packets without deltas", offset)
                 found += [at * 4 + symbol for at in range(position, position + run)]
             position += run
