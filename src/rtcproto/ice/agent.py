@@ -164,10 +164,16 @@ class IceAgent:
             match message.cls:
                 case Class.REQUEST:
                     request = self._binding.read_request(message)
-                    # What follows has passed MESSAGE-INTEGRITY.
+                    # What follows has passed MESSAGE-INTEGRITY, the names of paths included.
+                    self._locals.rename(base, local)
                     accepted = self._on_request(message, request, source, base, now)
                 case Class.SUCCESS | Class.ERROR:
-                    accepted = self._on_response(message, source, base, now)
+                    check = self._outstanding.get(message.transaction_id)
+                    if check is None or (source, base) != (check.pair.address, check.pair.base):
+                        return self._counters.reject(Reason.RESPONSE)
+                    result = self._binding.read_response(message)
+                    self._locals.rename(base, local)
+                    accepted = self._on_response(check, result, now)
                 case _:
                     # RFC 8445 section 11: an indication is a keepalive, and says nothing.
                     return self._counters.reject(Reason.METHOD)
@@ -176,7 +182,6 @@ class IceAgent:
         except AuthenticationError:
             return self._counters.reject(Reason.AUTHENTICATION)
         if accepted:
-            self._locals.rename(base, local)
             self._finish(now)
         return accepted
 
@@ -355,21 +360,13 @@ class IceAgent:
 
     # Answers to our requests: RFC 8445 section 7.2.5.
 
-    def _on_response(
-        self, message: Message, source: Address, base: Address | None, now: float
-    ) -> bool:
-        check = self._outstanding.get(message.transaction_id)
-        if check is None:
-            return self._counters.reject(Reason.RESPONSE)
-        result = self._binding.read_response(message)
+    def _on_response(self, check: OutstandingCheck, result: Address | int, now: float) -> bool:
         pair = check.pair
-        if (source, base) != (pair.address, pair.base):
-            return self._counters.reject(Reason.RESPONSE)
-        self._outstanding.remove(message.transaction_id)
+        self._outstanding.remove(check.transaction.transaction_id)
         self._counters.responses_received += 1
         if isinstance(result, int):
             self._on_error(check, result, now)
-        elif self._checklist.get(source, base) is pair:
+        elif self._checklist.get(pair.address, pair.base) is pair:
             self._on_success(check, result, now)
         return True
 
