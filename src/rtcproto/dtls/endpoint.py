@@ -31,12 +31,12 @@ from rtcproto.dtls.config import DtlsConfig
 from rtcproto.dtls.events import (
     Counters,
     DataReceived,
+    Drop,
     DtlsClosed,
     DtlsCloseReason,
     DtlsEvent,
     DtlsState,
     DtlsStats,
-    Drop,
     HandshakeCompleted,
     Role,
 )
