@@ -7,8 +7,8 @@ IV:  | 00 00 | SSRC 4 | packet index 6 |  XOR  session salt (12 bytes)
 For SRTP the index is rollover counter and sequence number, for SRTCP two zero
 bytes and the 31-bit SRTCP index (sections 8.1 and 9.1): one integer in both
 cases, so the IV is one XOR. `base(ssrc)` is its constant part, kept per stream.
-Called by the contexts, which own indices and replay windows. `AuthenticationError`
-if the tag is wrong; nothing else is raised for data of the minimum length.
+Called by the contexts, which own indices and replay windows. `ParseError` for an
+SRTP packet without room for a tag, `AuthenticationError` if the tag is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from rtcproto.errors import AuthenticationError
+from rtcproto.errors import AuthenticationError, ParseError
 from rtcproto.srtp.kdf import SessionKeys
 
 __all__ = ["AesGcm"]
@@ -44,13 +44,12 @@ class AesGcm:
         """The SRTP packet, RFC 7714 8.2: the header is authenticated, the payload enciphered."""
         return header + self._encrypt((base ^ index).to_bytes(12, "big"), payload, header)
 
-    def open(self, header: bytes, body: bytes, base: int, index: int) -> bytes:
-        """The payload of an SRTP packet, of which `body` is what follows the header.
-
-        A body too short for a tag fails like a wrong tag.
-        """
+    def open(self, data: bytes, header: bytes, length: int, base: int, index: int) -> bytes:
+        """The payload of an SRTP packet that begins with `header`, `length` bytes of it."""
+        if len(data) < length + _TAG_LENGTH:
+            raise ParseError("srtp", "no room for the tag")
         try:
-            return self._decrypt((base ^ index).to_bytes(12, "big"), body, header)
+            return self._decrypt((base ^ index).to_bytes(12, "big"), data[length:], header)
         except InvalidTag:
             raise AuthenticationError("SRTP tag is wrong") from None
 

@@ -178,14 +178,14 @@ class SrtpReceiver:
         try:
             stream = self._streams[ssrc]
         except KeyError:
-            index, payload = self._first_of_ssrc(header, data[length:], ssrc, sequence)
+            index, payload = self._first_of_ssrc(data, header, ssrc, sequence)
         else:
             index = stream.top + 1
             if index & 0xFFFF == sequence and (sequence or index <= _LAST):
-                payload = self._open(header, data[length:], stream.base, index)
+                payload = self._open(data, header, length, stream.base, index)
                 stream.top = index
             else:
-                index, payload = self._out_of_order(header, data[length:], stream, sequence)
+                index, payload = self._out_of_order(data, header, stream, sequence)
         return index, RtpPacket.from_parts(header, payload)
 
     def unprotect(self, data: bytes) -> bytes:
@@ -199,13 +199,13 @@ class SrtpReceiver:
         try:
             stream = self._streams[ssrc]
         except KeyError:
-            return header + self._first_of_ssrc(header, data[length:], ssrc, sequence)[1]
+            return header + self._first_of_ssrc(data, header, ssrc, sequence)[1]
         index = stream.top + 1
         if index & 0xFFFF == sequence and (sequence or index <= _LAST):
-            payload = self._open(header, data[length:], stream.base, index)
+            payload = self._open(data, header, length, stream.base, index)
             stream.top = index
             return header + payload
-        return header + self._out_of_order(header, data[length:], stream, sequence)[1]
+        return header + self._out_of_order(data, header, stream, sequence)[1]
 
     def unprotect_rtcp(self, data: bytes) -> bytes:
         """The (compound) RTCP packet as bytes, its content not looked at.
@@ -237,7 +237,7 @@ class SrtpReceiver:
         return packet
 
     def _out_of_order(
-        self, header: bytes, body: bytes, stream: _Incoming, sequence: int
+        self, data: bytes, header: bytes, stream: _Incoming, sequence: int
     ) -> tuple[int, bytes]:
         """Index and payload of a packet that is not the next one of its SSRC."""
         # RFC 3711 3.3.1: of the rollover counters v - 1, v and v + 1, the one that
@@ -245,26 +245,26 @@ class SrtpReceiver:
         index = unwrap(sequence, stream.top, 16)
         if index > _LAST or not stream.accepts(index):
             raise AuthenticationError("SRTP packet replayed or too old")
-        payload = self._open(header, body, stream.base, index)
+        payload = self._open(data, header, len(header), stream.base, index)
         stream.commit(index)
         return index, payload
 
     def _first_of_ssrc(
-        self, header: bytes, body: bytes, ssrc: int, sequence: int
+        self, data: bytes, header: bytes, ssrc: int, sequence: int
     ) -> tuple[int, bytes]:
         if len(self._streams) >= MAX_STREAMS:
             raise AuthenticationError("SRTP from too many SSRCs")
         base = self._rtp.base(ssrc)
         index = sequence
         try:
-            payload = self._open(header, body, base, index)
+            payload = self._open(data, header, len(header), base, index)
         except AuthenticationError:
             # RFC 3711 3.3.1 starts the rollover counter at zero; but a sender that
             # began just below 65536 and whose first packets were lost is at one.
             if sequence >= 0x8000:
                 raise
             index = sequence + 0x10000
-            payload = self._open(header, body, base, index)
+            payload = self._open(data, header, len(header), base, index)
         self._streams[ssrc] = _Incoming(index, base)
         return index, payload
 
