@@ -59,9 +59,18 @@ class Call:
         self._events: deque[Event] = deque()
         self._wake = asyncio.Event()
 
-    def send_audio(self, payload: bytes, *, timestamp: int | None = None) -> None:
+    def send_audio(
+        self,
+        payload: bytes,
+        *,
+        timestamp: int | None = None,
+        level: int | None = None,
+        voice: bool = False,
+    ) -> None:
         """Send one Opus packet; see `Session.send_audio`."""
-        self._driver.endpoint.send_audio(self.id, payload, time.monotonic(), timestamp=timestamp)
+        self._driver.endpoint.send_audio(
+            self.id, payload, time.monotonic(), timestamp=timestamp, level=level, voice=voice
+        )
         self._driver.touch()
 
     def accept_answer(self, answer: str) -> None:

@@ -1,0 +1,43 @@
+"""Call ids: `rtc_<cluster>.<owner>.<epoch>.<128 random bits>`.
+
+The first three numbers say which transceiver owns the call, so that anything in
+front of several of them can pass a DELETE on without asking around. They are no
+secret; the random part is what makes an id hard to guess.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["CallId"]
+
+_PREFIX = "rtc_"
+
+# The whole id, characters: three numbers of up to five digits and 32 hex digits.
+_MAX_LENGTH = 64
+
+
+@attrs.frozen
+class CallId:
+    """Who owns a call, and the endpoint's id of its session."""
+
+    cluster: int
+    owner: int
+    epoch: int
+    session: str
+
+    def __str__(self) -> str:
+        return f"{_PREFIX}{self.cluster}.{self.owner}.{self.epoch}.{self.session}"
+
+    @classmethod
+    def parse(cls, text: str) -> CallId | None:
+        """The id in `text`, or None: whatever is not spelled as `str` spells it."""
+        if len(text) > _MAX_LENGTH or not text.startswith(_PREFIX):
+            return None
+        parts = text[len(_PREFIX) :].split(".")
+        if len(parts) != 4 or not all(part.isascii() and part.isalnum() for part in parts):
+            return None
+        if not all(part.isdigit() for part in parts[:3]):
+            return None
+        parsed = cls(int(parts[0]), int(parts[1]), int(parts[2]), parts[3])
+        return parsed if str(parsed) == text else None

@@ -1,0 +1,136 @@
+"""What the transceiver can be told on its command line, checked before a socket is opened."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from examples.cli import LineParser, SettingsError, address, host
+from rtcproto.datagram import Address
+from rtcproto.errors import ParseError, UsageError
+from rtcproto.routing import TokenCodec, codec_from_text
+from rtcproto.sdp import Setup
+
+__all__ = ["Settings", "SettingsError", "parse_arguments"]
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """One transceiver process.
+
+    `http` and `udp` are bound; `advertise` is what the answers name: the relays'
+    public addresses, or, without relays, our own `udp` address as clients see it.
+    `relays` are the networks whose proxy header is believed; `codec` makes the
+    routing tokens, None without relays.
+    """
+
+    http: Address
+    udp: Address
+    advertise: tuple[Address, ...]
+    relays: tuple[str, ...] = ()
+    codec: TokenCodec | None = None
+    cluster: int = 0
+    owner: int = 0
+    epoch: int = 0
+    setup: Setup = Setup.ACTIVE
+    max_sessions: int = 1000
+    tls: bool = False
+    page: bool = True
+
+
+def parse_arguments(arguments: Sequence[str]) -> Settings:
+    """Settings from command line arguments; SettingsError with one line otherwise."""
+    options = _parser().parse_args(arguments)
+    if options.relay:
+        if options.keys is None:
+            raise SettingsError("--relay: the relays route by tokens, so --keys is needed too")
+        if not options.relay_network:
+            raise SettingsError("--relay: name the network of their inside with --relay-network")
+        advertise = tuple(options.relay)
+        if options.advertise is not None:
+            raise SettingsError("--advertise: with --relay, the relays' addresses are advertised")
+    else:
+        name = options.udp[0] if options.advertise is None else options.advertise
+        if ipaddress.ip_address(name).is_unspecified:
+            raise SettingsError(f"--udp {name}: a wildcard needs --advertise HOST")
+        advertise = ((name, options.udp[1]),)
+    return Settings(
+        http=options.http,
+        udp=options.udp,
+        advertise=advertise,
+        relays=tuple(options.relay_network),
+        codec=None if options.keys is None else _codec(options.keys),
+        cluster=options.cluster,
+        owner=options.owner,
+        epoch=options.epoch,
+        setup=Setup(options.setup),
+        max_sessions=options.max_sessions,
+        tls=options.tls,
+    )
+
+
+def _codec(path: str) -> TokenCodec:
+    try:
+        return codec_from_text(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"--keys {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"--keys {path}: not a text file") from None
+    except ParseError as error:
+        raise SettingsError(f"--keys {path}: line {error.offset}: {error.reason}") from None
+    except UsageError as error:
+        raise SettingsError(f"--keys {path}: {error}") from None
+
+
+def _parser() -> LineParser:
+    parser = LineParser(
+        prog="python -m examples.transceiver",
+        description="Terminates WebRTC calls and echoes their audio.",
+        epilog="HOST is numeric; IPv6 is written [::1]:3478.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--http", type=address, required=True, metavar="HOST:PORT",
+        help="where offers are posted and the page is served")  # fmt: skip
+    add("--udp", type=address, required=True, metavar="HOST:PORT",
+        help="the one socket of all calls")  # fmt: skip
+    add("--advertise", type=host, metavar="HOST",
+        help="our host as clients see it, where it is not the bound one")  # fmt: skip
+    add("--relay", type=address, action="append", default=[], metavar="HOST:PORT",
+        help="a relay's public address, to be advertised instead of ours (may be repeated)",
+        )  # fmt: skip
+    add("--relay-network", type=_network, action="append", default=[], metavar="NETWORK",
+        help="where relays may send from, such as 10.1.0.0/16 (may be repeated)")  # fmt: skip
+    add("--keys", metavar="FILE", help="token keys, shared with the relays")
+    add("--cluster", type=_number(4095), default=0, metavar="N", help="our cluster (0-4095)")
+    add("--owner", type=_number(65535), default=0, metavar="N", help="our slot (0-65535)")
+    add("--epoch", type=_number(4095), default=0, metavar="N",
+        help="how often the slot was given out (0-4095)")  # fmt: skip
+    add("--setup", choices=("active", "passive"), default="active",
+        help="our DTLS role where the client leaves the choice")  # fmt: skip
+    add("--max-sessions", type=_number(100_000), default=1000, metavar="N")
+    add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
+    return parser
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a network") from None
+
+
+class _number:  # noqa: N801 - used as a function that argparse calls
+    """Argument type: an integer from 0 to `maximum`."""
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+
+    def __call__(self, text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or int(text) > self._maximum:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to {self._maximum}")
+        return int(text)
