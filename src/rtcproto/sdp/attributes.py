@@ -315,6 +315,9 @@ class ExtMap:
         fields = value.split(None, 2)
         if len(fields) < 2:
             raise ParseError("sdp", "extmap: not an id and a URI", number)
+        # An answer repeats both, so they may not hold what some reader takes for a line end.
+        if not (value.isascii() and value.replace("\t", " ").isprintable()):
+            raise ParseError("sdp", "extmap: not printable ASCII", number)
         identifier, _, way = fields[0].partition("/")
         try:
             flow = Direction(way) if way else Direction.SENDRECV

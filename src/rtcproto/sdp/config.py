@@ -50,7 +50,13 @@ def _fingerprint(_: object, attribute: Any, value: tuple[str, str]) -> None:
 
 def _candidates(_: object, attribute: Any, value: tuple[SdpCandidate, ...]) -> None:
     for candidate in value:
-        if not all(map(is_visible, str(candidate).split(" "))):
+        # Its own grammar is the check: a field with a blank, or none at all,
+        # would be read back as something else.
+        try:
+            same = SdpCandidate.parse(str(candidate).removeprefix("candidate:"), 0) == candidate
+        except ParseError as error:
+            raise UsageError(error.reason) from None
+        if not same:
             raise UsageError(f"{attribute.name} must hold visible ASCII fields without blanks")
 
 

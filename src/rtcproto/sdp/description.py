@@ -32,7 +32,7 @@ from rtcproto.sdp.attributes import (
     RtpMap,
     parse_attribute,
 )
-from rtcproto.sdp.lines import Line, bounded_number, render, split_lines
+from rtcproto.sdp.lines import Line, bounded_number, is_visible, render, split_lines
 
 __all__ = ["Connection", "MAX_MEDIA", "MediaDescription", "Origin", "SessionDescription", "parse"]
 
@@ -162,6 +162,9 @@ class MediaDescription:
         fields = head.value.split()
         if len(fields) < 4:
             raise ParseError("sdp", "m=: not media, port, protocol and formats", head.number)
+        # A rejection repeats them, so they may not hold what some reader takes for a line end.
+        if not all(map(is_visible, fields)):
+            raise ParseError("sdp", "m=: not visible ASCII", head.number)
         port, slash, count = fields[1].partition("/")
         lines, connections, attributes = _split_body(body[1:])
         return cls(
