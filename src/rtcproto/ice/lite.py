@@ -24,7 +24,8 @@ sending must stop. A new check starts everything again.
 Replays: neither address nor time is under the MAC. The newest
 `max_transactions` ids are remembered with their path; one that comes from
 another path has no effect, one from the same path is a retransmission: it is
-answered (at most `MAX_ANSWERS` times) and refreshes nothing.
+answered (at most `MAX_ANSWERS` times, once only on an unproven path beside a
+selected one) and refreshes nothing.
 
 Bytes: an answer is never larger than its request, and everything sent stays
 within what authentic messages have brought plus `ALLOWANCE`.
@@ -115,12 +116,10 @@ class IceLite:
         "_credit",
         "_entropy",
         "_key",
-        "_local",
         "_now",
         "_out",
         "_paths",
         "_rejected",
-        "_remote",
         "_remote_key",
         "_request",
         "_requests_received",
@@ -133,6 +132,7 @@ class IceLite:
         "_success",
         "_tiebreaker",
         "_timers",
+        "_ufrag",
         "_username",
     )
 
@@ -152,11 +152,10 @@ class IceLite:
         self._closed = False
 
         # Credentials, ours and (from `set_remote` on) the peer's.
-        self._local = local
+        self._ufrag = local.ufrag
         self._key = ShortTermKey(local.pwd)
         self._success = SuccessTemplate(self._key)
         self._server_half = f"{local.ufrag}:".encode()
-        self._remote: Credentials | None = None
         self._remote_key: ShortTermKey | None = None
         self._username: bytes | None = None
         self._request: RequestTemplate | None = None
@@ -276,30 +275,29 @@ class IceLite:
     def set_remote(
         self, credentials: Credentials, candidates: Sequence[Candidate], now: float
     ) -> None:
-        """Set the peer's credentials; paths that were validated before are now proven.
+        """Set the peer's credentials; proofs start on the paths that are known.
 
-        New credentials replace the old ones: proofs under way start again,
-        proven paths stay. Raises `UsageError` if the two ufrags do not fit a
+        Credentials given before are replaced: proofs under way start again, proven
+        paths stay. Raises `UsageError` if the two ufrags do not fit a
         USERNAME, which leaves everything as it was.
         """
         now = self._advance(now)
         if self._closed:
             raise UsageError("the ICE agent is closed")
-        if credentials != self._remote:
-            key = ShortTermKey(credentials.pwd)
-            self._request = RequestTemplate(
-                f"{credentials.ufrag}:{self._local.ufrag}",
-                key,
-                [
-                    (Attribute.PRIORITY, compute_priority(CandidateType.PEER_REFLEXIVE)),
-                    (Attribute.ICE_CONTROLLED, self._tiebreaker),
-                ],
-            )
-            self._remote, self._remote_key = credentials, key
-            self._username = self._server_half + credentials.ufrag.encode()
-            for path, state in self._paths.items():
-                state.proving = None
-                self._prove(path, state, now)
+        key = ShortTermKey(credentials.pwd)
+        self._request = RequestTemplate(
+            f"{credentials.ufrag}:{self._ufrag}",
+            key,
+            [
+                (Attribute.PRIORITY, compute_priority(CandidateType.PEER_REFLEXIVE)),
+                (Attribute.ICE_CONTROLLED, self._tiebreaker),
+            ],
+        )
+        self._remote_key = key
+        self._username = self._server_half + credentials.ufrag.encode()
+        for path, state in self._paths.items():
+            state.proving = None
+            self._prove(path, state, now)
         self._candidates.clear()
         for candidate in candidates:
             self.add_remote_candidate(candidate, now)
@@ -352,7 +350,7 @@ class IceLite:
         now = self._advance(now)
         transaction_id = message.transaction_id
         earlier, answers = self._answers.get(transaction_id, (path, 0))
-        if earlier != path or answers >= MAX_ANSWERS:
+        if earlier != path or answers >= self._answer_limit(path):
             return self._reject("replay")
         unknown = message.unknown_required
         answer = (
@@ -378,6 +376,14 @@ class IceLite:
             self._prove(path, state, now)
             self._paths.leave_silent(now)
         return True
+
+    def _answer_limit(self, path: Path) -> int:
+        # In a call under way, what repeats a check from an unproven address may
+        # well be a replay, older than our memory: one answer. During set-up a
+        # lost answer is likelier, and a browser that repeats must be heard.
+        if self._paths.selected is None or self.is_proven(path):
+            return MAX_ANSWERS
+        return 1
 
     def _refusal(self, transaction_id: bytes, unknown: tuple[int, ...]) -> bytes:
         # RFC 8489 section 6.3.1: "the server MUST reply with an error response

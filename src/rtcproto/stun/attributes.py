@@ -18,6 +18,7 @@ import functools
 import ipaddress
 from collections.abc import Callable
 from struct import Struct
+from struct import error as struct_error
 from typing import Any, Final, TypeAlias
 
 from rtcproto._attrs import wire
@@ -98,7 +99,7 @@ def encode_value(attribute: int, value: AttributeValue, transaction_id: bytes) -
         raise UsageError(f"attribute {attribute:#06x} takes bytes only")
     try:
         return codec[0](value, transaction_id)
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError, struct_error) as error:
         raise UsageError(f"attribute {attribute:#06x}: {error}") from error
 
 
