@@ -4,7 +4,7 @@ Called by `Session` for datagrams that demux calls RTP or RTCP, and only with
 those that came on a validated path. Hands out packets without addresses: where
 they go is the transport plane's to say.
 
-Theory of operation: nothing is taken or sent before `install_keys`. A packet is
+Theory of operation: nothing is taken or sent before `install_keys` and `start`. A packet is
 authenticated first; only then does its SSRC get a stream. Received audio goes
 straight through, as it arrives: reordering is the listener's choice, loss is
 reported. Reports leave by themselves, at randomised intervals.
@@ -36,8 +36,8 @@ CLOCK_RATE = 48_000
 MAX_PAYLOAD = 1150
 
 
-# SRTP that overtakes the end of the handshake is held: two thirds of a second of
-# audio. What comes beyond is dropped, newest first.
+# What overtakes the end of the set-up is held, so that nobody hears audio of a
+# session that cannot answer yet: two thirds of a second. What comes beyond is dropped, newest first.
 MAX_EARLY_PACKETS = 32
 
 
@@ -59,6 +59,7 @@ class MediaPlane:
         "_reporter",
         "_send",
         "_sender",
+        "_started",
         "_streams",
         "ssrc",
     )
@@ -77,6 +78,7 @@ class MediaPlane:
         self._receiver: SrtpReceiver | None = None
         # By SSRC. Bounded by the receiver, which takes only MAX_STREAMS of them.
         self._streams: dict[int, ReceiveStream] = {}
+        self._started = False
         self._early: list[tuple[bytes, Kind]] = []
         self._next_timestamp: int | None = None
         self._dropped: dict[str, int] = {}
@@ -121,7 +123,7 @@ class MediaPlane:
 
     def receive(self, data: bytes, kind: Kind, now: float) -> bool:
         """Take an SRTP or SRTCP packet; True if its tag is good."""
-        if self._receiver is None:
+        if self._receiver is None or not self._started:
             if len(self._early) < MAX_EARLY_PACKETS:
                 self._early.append((data, kind))
             else:
@@ -169,19 +171,20 @@ class MediaPlane:
             audio_level_id=self._level_id,
         )
 
-    def install_keys(self, profile: int, material: bytes, is_client: bool, now: float) -> None:
-        """Make the SRTP contexts out of what DTLS exported, and open what came early."""
+    def install_keys(self, profile: int, material: bytes, is_client: bool) -> None:
+        """Make the SRTP contexts out of what DTLS exported."""
         chosen = Profile(profile)
         local, remote = split_keying_material(chosen, material, is_client)
         self._sender = SrtpSender(chosen, local)
         self._receiver = SrtpReceiver(chosen, remote)
+
+    def start(self, now: float) -> None:
+        """The session is connected: begin to report, and open what came early."""
+        self._started = True
+        self._reporter.start(now)
         early, self._early = self._early, []
         for data, kind in early:
             self.receive(data, kind, now)
-
-    def start(self, now: float) -> None:
-        """Begin to report: the session is connected."""
-        self._reporter.start(now)
 
     def send_audio(
         self,

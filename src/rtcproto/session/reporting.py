@@ -160,7 +160,11 @@ class Reporter:
         else:
             self._reported_packets = info.packet_count
             report = self._template.sender_report(
-                self._wall.ntp(now), info.rtp_timestamp, info.packet_count, info.octet_count, tuple(blocks)
+                self._wall.ntp(now),
+                info.rtp_timestamp,
+                info.packet_count,
+                info.octet_count,
+                tuple(blocks),
             )
         if self._references:
             entries = tuple(

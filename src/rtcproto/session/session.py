@@ -309,7 +309,7 @@ class Session:
                 self._phase("dtls", now)
                 assert event.profile is not None, "profiles are always configured"
                 self._cipher = event.cipher
-                self._media.install_keys(event.profile, event.keying_material, event.is_client, now)
+                self._media.install_keys(event.profile, event.keying_material, event.is_client)
                 self._try_connect(now)
             case DtlsClosed(reason=reason, detail=detail):
                 self._finish(close_reason(reason), now, detail)
@@ -330,8 +330,8 @@ class Session:
             srtp_profile=profile.name,
             dtls_cipher=self._cipher,
         )
-        self._media.start(now)
         self._events.append(self._connected)
+        self._media.start(now)
 
     def _phase(self, name: str, now: float) -> None:
         self._phases.setdefault(name, now - self._started)
