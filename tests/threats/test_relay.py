@@ -326,8 +326,9 @@ def exhaust_with_a_replay(sources: int, live: int = 100, new: int = 50) -> None:
             fleet.media(sessions[k], now)
             assert fleet.sent == [Datagram(RTP, ("192.0.2.7", 1000 + k), PUBLIC)]
             fleet.sent.clear()
-        if n % max(1, sources // new) == 0 and len(fleet.sessions) < live + new:
-            fleet.call(2, live + n % 10_000, ("192.0.2.8", 1000 + len(fleet.sessions)), now)
+        number = len(fleet.sessions)
+        if n % max(1, sources // new) == 0 and number < live + new:
+            fleet.call(2, number, ("192.0.2.8", 1000 + number), now)
     assert answered == 0
     assert len(fleet.sessions) == len(fleet.relay.flows) == live + new
 
@@ -465,8 +466,8 @@ def test_r5_replayed_check() -> None:
     """A captured check from 10 other addresses, at once and later, and after restarts.
 
     1,000 replays: no media ever goes to a replayer; a transaction id is answered to one address
-    only, where repeats are retransmissions (RFC 8489 section 6.3.1) of a bounded number; no answer is
-    larger than its request.
+    only, where repeats are retransmissions (RFC 8489 section 6.3.1) of a bounded number; no
+    answer is larger than its request.
     """
     fleet = Fleet()
     session = fleet.call(1, 1, VICTIM, 0.0)
