@@ -1,0 +1,1 @@
+"""Fuzz targets and a seeded runner; see README.md."""

@@ -1,0 +1,229 @@
+"""Writes the corpus: small valid inputs for every target, made by this library.
+
+Run it as `python -m fuzz.seeds` after a format has grown something new. Inputs
+that fuzzing found interesting stay beside these under names of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from fuzz.samples import (
+    NOW,
+    OFFER,
+    SRTP_KEYS,
+    STUN_KEY,
+    TOKEN_CODEC,
+    UNIX_TIME,
+    check,
+    rtp_packet,
+    token_ufrag,
+)
+from rtcproto import dtls, opus, rtcp, srtp, stun
+from rtcproto.routing import PlaintextTokenCodec, RoutingToken, encode_header
+from rtcproto.testing import LinkConfig, PacketPair, World
+
+__all__ = ["main", "seeds"]
+
+CORPUS = Path(__file__).resolve().parent / "corpus"
+
+CANDIDATES = (
+    "candidate:1 1 udp 2130706431 192.0.2.1 54321 typ host",
+    "candidate:2 1 UDP 1694498815 198.51.100.1 5000 typ srflx raddr 10.0.0.1 rport 5000",
+    "a=candidate:3 1 tcp 1518280447 2001:db8::1 9 typ host tcptype active generation 0 ufrag abcd",
+    "candidate:4 1 udp 1 3f1b5d3c-1f2e-4d3c-9a8b-123456789abc.local 1 typ host network-cost 999",
+)
+
+FMTPS = (
+    "minptime=10;useinbandfec=1",
+    "maxplaybackrate=48000; stereo=1; sprop-stereo=0; maxaveragebitrate=20000; cbr=1; usedtx=1",
+    "ptime=20;unknown=value;flag",
+)
+
+
+def stun_messages() -> dict[str, bytes]:
+    """One message of each class and many attributes."""
+    peer = ("2001:db8:1234:5678:11:2233:4455:6677", 32853)
+    return {
+        "check": check("frag"),
+        "routed-check": check(token_ufrag(1)),
+        "success": stun.build(
+            stun.Method.BINDING,
+            stun.Class.SUCCESS,
+            bytes(range(12)),
+            [
+                (stun.Attribute.XOR_MAPPED_ADDRESS, ("192.0.2.1", 32853)),
+                (stun.Attribute.MAPPED_ADDRESS, peer),
+                (stun.Attribute.SOFTWARE, "test vector"),
+            ],
+            STUN_KEY,
+        ),
+        "error": stun.build(
+            stun.Method.BINDING,
+            stun.Class.ERROR,
+            bytes(12),
+            [
+                (stun.Attribute.ERROR_CODE, stun.ErrorCode(487, "Role Conflict")),
+                (stun.Attribute.UNKNOWN_ATTRIBUTES, (1, 2, 3)),
+                (stun.Attribute.REALM, "example.org"),
+                (stun.Attribute.NONCE, "f//499k954d6OL34oL9FSTvy64sA"),
+            ],
+            STUN_KEY,
+            integrity=stun.Integrity.BOTH,
+        ),
+        "indication": stun.build(stun.Method.BINDING, stun.Class.INDICATION, bytes(12), []),
+        "bare-request": stun.build(
+            stun.Method.BINDING,
+            stun.Class.REQUEST,
+            bytes(12),
+            [(0x7777, b"abc")],
+            fingerprint=False,
+        ),
+    }
+
+
+def handshake() -> list[bytes]:
+    """The datagrams of one handshake, in order."""
+    identities = dtls.Identity.generate(UNIX_TIME), dtls.Identity.generate(UNIX_TIME)
+    configs = [dtls.DtlsConfig(identity=identity) for identity in identities]
+    client = dtls.Dtls(configs[0], dtls.Role.CLIENT, [identities[1].fingerprint], NOW)
+    server = dtls.Dtls(configs[1], dtls.Role.SERVER, [identities[0].fingerprint], NOW)
+    seen: list[bytes] = []
+    pair = PacketPair(World(1), client, server, LinkConfig(delay=0.01))
+
+    def keep(packet, now):  # type: ignore[no-untyped-def]
+        del now
+        seen.append(packet.data)
+        return (packet,)
+
+    pair.network.tap(keep)
+    client.start(pair.now)
+    server.start(pair.now)
+    pair.run_for(2.0)
+    return seen
+
+
+def rtcp_compounds() -> dict[str, bytes]:
+    """A compound of each kind of packet."""
+    block = rtcp.ReportBlock(2, 10, 100, 70_000, 25, 0x12345678, 65536)
+    items = ((rtcp.SdesItem.CNAME, b"cname"), (2, b"someone"))
+    return {
+        "reports": rtcp.build_compound(
+            [
+                rtcp.SenderReport(1, 0x83AA7E80_00000000, 960, 50, 4000, (block,)),
+                rtcp.Sdes((rtcp.SdesChunk(1, items),)),
+            ]
+        ),
+        "receiver": rtcp.build_compound([rtcp.ReceiverReport(1, (block, block))]),
+        "bye": rtcp.build_compound([rtcp.ReceiverReport(1, ()), rtcp.Bye((1, 2), b"going")]),
+        "feedback": rtcp.build_compound(
+            [
+                rtcp.Nack(1, 2, ((5, 0x8001), (65535, 0))),
+                rtcp.Pli(1, 2),
+                rtcp.Fir(1, 0, ((2, 7),)),
+                rtcp.Remb(1, 0, 1_000_000, (2, 3)),
+                rtcp.Unknown(210, 3, bytes(8)),
+            ]
+        ),
+        "transport-cc": rtcp.build_compound(
+            [rtcp.TransportFeedback(1, 2, 65534, 6, 100, 3, ((0, 400), (2, 600), (5, -20)))]
+        ),
+        "xr": rtcp.build_compound(
+            [
+                rtcp.Xr(
+                    1,
+                    (
+                        rtcp.ReceiverReferenceTime(1 << 60),
+                        rtcp.Dlrr((rtcp.DlrrEntry(2, 3, 4),)),
+                        rtcp.UnknownXrBlock(7, 0, bytes(8)),
+                    ),
+                ),
+                rtcp.App(5, 1, b"name", bytes(4)),
+            ]
+        ),
+    }
+
+
+def opus_packets() -> dict[str, bytes]:
+    """The four framings."""
+    frame = bytes(range(1, 41))
+    return {
+        "code0": b"\x78" + frame,
+        "code1": b"\x79" + frame,
+        "code2": b"\x7a\x0a" + frame,
+        "code3-vbr": b"\x7b\xc3\x05\x0a\x0b" + frame + bytes(5),
+        "dtx": opus.SILENCE_MONO,
+    }
+
+
+def length_prefixed(packets: Iterable[bytes]) -> bytes:
+    """What `dtls_machine` takes."""
+    return b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
+
+
+def seeds() -> dict[str, dict[str, bytes]]:
+    """Target -> name -> input."""
+    messages = stun_messages()
+    flights = handshake()
+    compounds = rtcp_compounds()
+    packets = {
+        "opus": rtp_packet(),
+        "small": rtp_packet(65535, b"\x08"),
+        "empty": rtp_packet(2, b""),
+    }
+    offer = str(OFFER).encode()
+    header = encode_header(("192.0.2.1", 5000), ("203.0.113.10", 3478))
+    sealed, sealed_control = {}, {}
+    for number, (profile, key) in enumerate(SRTP_KEYS):
+        sender, index = srtp.SrtpSender(profile, key), bytes([number])
+        sealed[profile.name.lower()] = index + sender.protect(rtp_packet())
+        sealed_control[profile.name.lower()] = index + sender.protect_rtcp(compounds["reports"])
+    token = RoutingToken(3, 500, 9, 0xABCDEF)
+    return {
+        "candidate": {f"candidate{n}": text.encode() for n, text in enumerate(CANDIDATES)},
+        "demux": {"stun": messages["check"], "rtp": packets["opus"], "rtcp": compounds["bye"]},
+        "directory_entry": {"v4": b"0/1=10.0.0.7:9000@3", "v6": b"0/2=[2001:db8::7]:9000"},
+        "dtls_machine": {
+            "handshake": length_prefixed(flights),
+            "first-flight": length_prefixed(flights[:1]),
+        },
+        "dtls_record": {f"flight{n}": flight for n, flight in enumerate(flights[:6])},
+        "opus": opus_packets(),
+        "opus_fmtp": {f"fmtp{n}": text.encode() for n, text in enumerate(FMTPS)},
+        "peek": messages,
+        "proxy_header": {"one": header + messages["check"], "two": header + header + b"x"},
+        "relay_ops": {
+            "call": bytes.fromhex(
+                "00 00 00 00  02 20 00 00 00  00 30 00 00  04 04  02 4c 00 00 00"
+            ),
+            "takeover": bytes.fromhex("02 30 00 00 00 04 03 02 30 00 00 01 04 04 02 30 00 00 01"),
+        },
+        "rtcp": compounds,
+        "rtp": packets,
+        "sdp_answer": {"offer": offer, "answer": offer.replace(b"actpass", b"active")},
+        "sdp_offer": {"offer": offer, "lf": offer.replace(b"\r\n", b"\n")},
+        "srtcp": sealed_control,
+        "srtp_unprotect": sealed,
+        "stun": messages,
+        "token": {
+            "enciphered": TOKEN_CODEC.encode(token).encode(),
+            "plain": PlaintextTokenCodec("p").encode(token).encode(),
+        },
+    }
+
+
+def main() -> None:
+    """Write what is not there yet."""
+    for target, inputs in seeds().items():
+        folder = CORPUS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in inputs.items():
+            path = folder / name
+            if not path.exists():
+                path.write_bytes(data)
+                print(f"{path.relative_to(CORPUS.parent)}: {len(data)} bytes")
+
+
+if __name__ == "__main__":
+    main()
