@@ -122,6 +122,8 @@ class SrtpSender:
         return self._rtcp.seal_rtcp(packet, self._rtcp.base(ssrc), index)
 
     def _new_stream(self, ssrc: int, index: int) -> _Outgoing:
+        if not 0 <= index <= _LAST:
+            raise UsageError(_NOT_RISING)
         if len(self._streams) >= MAX_STREAMS:
             raise UsageError(f"at most {MAX_STREAMS} SSRCs send under one key")
         stream = self._streams[ssrc] = _Outgoing(self._rtp.base(ssrc), index)
