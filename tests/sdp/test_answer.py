@@ -219,7 +219,7 @@ def test_a_bundle_only_audio_section_is_served() -> None:
 
 
 def test_without_candidates_the_answer_points_nowhere() -> None:
-    """RFC 8840 section 4.1.1: port 9 of 0.0.0.0 until candidates follow."""
+    """RFC 9429 section 5.2.1: port 9 of 0.0.0.0 until candidates follow."""
     built, _ = answer(offer_text(), answer_config(candidates=()))
     assert "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\n" in str(built)
     assert "end-of-candidates" not in str(built)

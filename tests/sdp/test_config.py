@@ -11,7 +11,7 @@ from tests.support.sdp import FINGERPRINT, answer_config, candidate, offer_confi
 BAD: list[dict[str, Any]] = [
     {"ufrag": "abc"},
     {"ufrag": "ab:cd"},
-    {"ufrag": "a" * 257},
+    {"ufrag": "a" * 33},
     {"pwd": "a" * 21},
     {"pwd": "a" * 22 + "\r"},
     {"fingerprint": ("sha-256", FINGERPRINT.lower())},

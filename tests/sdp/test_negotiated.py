@@ -149,7 +149,7 @@ def test_what_a_peer_can_list_is_bounded() -> None:
 
 
 def test_trickle_is_noticed_at_either_level() -> None:
-    """RFC 8840 section 4.1: the tag may stand in the session or in the section."""
+    """RFC 8840: the tag may stand in the session or in the section."""
     assert not transport().trickle
     assert transport(extra="a=ice-options:ice2 trickle\n").trickle
     assert transport(("t=0 0\n", "t=0 0\na=ice-options:trickle\n")).trickle

@@ -121,7 +121,7 @@ def _accept(offer: SessionDescription) -> _Accepted:
     if bundle is None:
         raise DescriptionRefused("no BUNDLE group")
     by_mid = {media.mid: media for media in offer.media}
-    # RFC 8843 7.2: the first section of the group speaks for it.
+    # RFC 8843 7.2.1: the first section of the group speaks for it.
     tagged = next((by_mid[mid] for mid in bundle.mids if mid in by_mid), None)
     refusal: DescriptionRefused | None = None
     for media in offer.media:
@@ -135,7 +135,9 @@ def _accept(offer: SessionDescription) -> _Accepted:
 
 
 def _is_disabled(media: MediaDescription) -> bool:
-    # RFC 8843 6: port 0 with bundle-only is a section that lives in the group.
+    # RFC 8843 6: port 0 with bundle-only is a section that lives in the group. We
+    # serve it even if the tagged section is one we reject, where 7.3.1 would have
+    # us refuse the offer: the group's transport is the same either way.
     return media.port == 0 and not media.has("bundle-only")
 
 

@@ -29,8 +29,10 @@ OPUS_PAYLOAD_TYPE = 111
 
 
 def _ufrag(_: object, attribute: Any, value: str) -> None:
-    if not is_ice_chars(value, 4, 256):
-        raise UsageError(f"{attribute.name} must be 4 to 256 characters A-Z a-z 0-9 + /")
+    # RFC 8839 5.4: "the ice-ufrag attribute MUST NOT be longer than 32 characters
+    # when sending, but an implementation MUST accept up to 256".
+    if not is_ice_chars(value, 4, 32):
+        raise UsageError(f"{attribute.name} must be 4 to 32 characters A-Z a-z 0-9 + /")
 
 
 def _pwd(_: object, attribute: Any, value: str) -> None:
@@ -101,7 +103,7 @@ class _LocalConfig:
     fingerprint: tuple[str, str] = attrs.field(validator=_fingerprint)
     ssrc: int = attrs.field(validator=_range(0xFFFFFFFF))
     cname: str = attrs.field(validator=visible)
-    # RFC 8866 5.2 wants a unique numeric id; RFC 9429 5.2.1 at most 63 bits of it.
+    # RFC 9429 5.2.1: it fits a 64-bit signed integer; 62 random bits are recommended.
     session_id: int = attrs.field(validator=_range(2**63 - 1))
     session_version: int = attrs.field(default=1, validator=_range(2**63 - 1))
     stream_id: str = attrs.field(default="rtcproto", validator=_stream)

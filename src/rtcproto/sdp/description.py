@@ -193,7 +193,7 @@ class SessionDescription:
     media: tuple[MediaDescription, ...] = ()
 
     def __str__(self) -> str:
-        # RFC 8866 5.3: "If a session has no meaningful name, then 's= ' or 's=-'".
+        # RFC 8866 5.3: a session without a meaningful name is called "-".
         name = self.name or "-"
         lines = [Line("v", "0"), Line("o", str(self.origin)), Line("s", name)]
         lines.extend(Line("c", str(connection)) for connection in self.connections)
@@ -309,8 +309,8 @@ def _split_body(
 
 
 def _refuse_repeated_mids(media: Iterable[MediaDescription], numbers: list[int]) -> None:
-    # RFC 5888 section 4: "There MUST NOT be more than one 'm' line with the same
-    # identification-tag". An answer could not say which of them it means.
+    # RFC 5888 4: "The identification-tag MUST be unique within an SDP session
+    # description." An answer could not say which of two it means.
     seen: set[str] = set()
     for section, number in zip(media, numbers, strict=True):
         mid = section.mid

@@ -1,9 +1,8 @@
 """Lines of a session description: the limits, the cut, and the only way back to text.
 
 RFC 8866 section 5: a description is a sequence of `<type>=<value>` lines, each
-ended by CRLF; parsers "SHOULD be tolerant and also accept records terminated
-with a single newline character". Called by `description` for every text that
-comes in and for every line that goes out.
+ended by CRLF; a parser should accept a single newline as well. Called by
+`description` for every text that comes in and for every line that goes out.
 
 What it refuses: more than 64 KiB, more than 1,000 lines, a NUL, a carriage
 return inside a line, a line without `=` in second place. What it lets pass: LF

@@ -24,7 +24,7 @@ from rtcproto.sdp.description import Connection, Origin
 
 __all__ = ["default_destination", "origin", "source_attributes", "transport_attributes"]
 
-# RFC 8840 section 4.1.1: what to write where no default candidate is known.
+# RFC 9429 section 5.2.1: what to write where no default candidate is known.
 _NOWHERE = (9, "0.0.0.0")  # noqa: S104  (the discard port of no address, not a bind)
 
 
@@ -56,7 +56,7 @@ def transport_attributes(config: AnswerConfig | OfferConfig, setup: Setup) -> li
         *config.candidates,
     ]
     if config.candidates:
-        # RFC 8840 section 8.2: so that the peer need not wait for more.
+        # RFC 8840: so that the peer need not wait for more.
         attributes.append(Attribute("end-of-candidates"))
     return attributes
 

@@ -7,6 +7,10 @@ same ones, so that both directions apply the same law. All of them raise
 The law (RFC 8827 section 6.5, RFC 9429): media only as UDP/TLS/RTP/SAVPF with
 a certificate fingerprint of SHA-256 or better, never with keys in the
 description (`a=crypto`), RTCP always multiplexed, Opus at 48000/2.
+
+One departure: RFC 9429 section 5.1.2 has old profile names (RTP/AVP, RTP/SAVPF
+...) accepted if a fingerprint stands beside them. No client of today writes
+them, and a name that says "plain RTP" is what a downgrade looks like.
 """
 
 from __future__ import annotations
@@ -56,8 +60,8 @@ __all__ = [
 # RFC 8834 4.2: the one profile that means DTLS-SRTP over UDP, with feedback.
 AUDIO_PROTOCOL = "UDP/TLS/RTP/SAVPF"
 
-# A browser lists two per interface and family; RFC 8445 5.1.3 knows no need for
-# more than 100 pairs in all. Later ones are left out.
+# A browser lists a few per interface and family; RFC 8445 6.1.2.5 limits all
+# checklists together to 100 pairs. Later ones are left out.
 MAX_REMOTE_CANDIDATES = 64
 
 # One stream, its RTX and RED twins; SRTP keeps state for 32 sources at most.

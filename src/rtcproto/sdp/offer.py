@@ -118,7 +118,8 @@ def negotiate(offer: SessionDescription, answer: SessionDescription) -> Negotiat
 
 
 def _match_sections(offer: SessionDescription, answer: SessionDescription) -> None:
-    # RFC 3264 6: "The answer MUST contain exactly the same number of m= lines".
+    # RFC 3264 6: 'The answer MUST contain exactly the same number of "m=" lines as
+    # the offer.  This allows for streams to be matched up based on their order.'
     if len(answer.media) != len(offer.media):
         raise DescriptionRefused("the answer has another number of m-lines than the offer")
     for offered, answered in zip(offer.media, answer.media, strict=True):
