@@ -86,3 +86,10 @@ def test_malformed(wire):
     """Information that is not whole entries, or not as many as counted."""
     with pytest.raises(ParseError):
         parse_compound(bytes.fromhex(wire))
+
+
+@pytest.mark.parametrize("packet", [Nack.of(1, 2, []), Fir(1, 0, ())])
+def test_nothing_to_say(packet):
+    """A message without entries would be refused by its reader, so it is not built."""
+    with pytest.raises(UsageError):
+        build_compound([packet])

@@ -42,6 +42,24 @@ def test_same_bytes(ssrc, cname, ntp, rtp, packets, octets, reports):
     )
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 31])
+def test_number_of_blocks(count):
+    """The usual one block has a path of its own; every other number goes the general way."""
+    reports = tuple(ReportBlock(n, 1, -1, 3, 4, 5, 6) for n in range(count))
+    assert ReportTemplate(9, b"c").sender_report(1, 2, 3, 4, reports) == build_compound(
+        [SenderReport(9, 1, 2, 3, 4, reports), Sdes.of(9, b"c")]
+    )
+
+
+@pytest.mark.parametrize("lost", [1 << 23, -(1 << 23) - 1])
+def test_loss_is_clamped(lost):
+    """RFC 3550 A.3: beyond 24 bits the cumulative loss stays at the limit, on either path."""
+    reports = (ReportBlock(1, 0, lost, 0, 0),)
+    assert ReportTemplate(9, b"c").sender_report(1, 2, 3, 4, reports) == build_compound(
+        [SenderReport(9, 1, 2, 3, 4, reports), Sdes.of(9, b"c")]
+    )
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_out_of_range(count):
     """A field that does not fit is a UsageError on either path."""

@@ -97,7 +97,9 @@ class Nack:
         ]
 
     def serialize(self) -> bytes:
-        """The whole packet."""
+        """The whole packet. `UsageError` without entries."""
+        if not self.entries:
+            raise UsageError("a NACK names at least one packet")
         body = _SSRCS.pack(self.sender_ssrc, self.media_ssrc)
         body += b"".join([struct.pack("!HH", *entry) for entry in self.entries])
         return build_packet(PacketType.TRANSPORT_FEEDBACK, TransportFormat.NACK, body)
@@ -125,7 +127,9 @@ class Fir:
     entries: tuple[tuple[int, int], ...]
 
     def serialize(self) -> bytes:
-        """The whole packet."""
+        """The whole packet. `UsageError` without entries."""
+        if not self.entries:
+            raise UsageError("a FIR names at least one source")
         body = _SSRCS.pack(self.sender_ssrc, self.media_ssrc)
         body += b"".join([_FIR_ENTRY.pack(*entry) for entry in self.entries])
         return build_packet(PacketType.PAYLOAD_FEEDBACK, PayloadFormat.FIR, body)

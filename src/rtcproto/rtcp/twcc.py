@@ -182,7 +182,8 @@ def _parse_chunks(data: bytes, offset: int, end: int, count: int) -> tuple[list[
             position += run
         else:
             size, bits, mask = (7, 2, 3) if chunk & 0x4000 else (14, 1, 1)
-            for at in range(min(size, count - position)):
+            # Most vectors of a hostile packet are empty; they cost no loop.
+            for at in range(min(size, count - position) if chunk & 0x3FFF else 0):
                 symbol = chunk >> (size - 1 - at) * bits & mask
                 if symbol:
                     found.append((position + at) * 4 + symbol)
