@@ -8,11 +8,15 @@ from rtcproto.rtp.extensions import (
     parse_extensions,
 )
 from rtcproto.rtp.packet import RtpPacket
+from rtcproto.rtp.receive_stream import LostRange, ReceiveStats, ReceiveStream
 from rtcproto.rtp.send_stream import SenderInfo, SendStream
 
 __all__ = [
     "AudioLevel",
     "ExtensionUri",
+    "LostRange",
+    "ReceiveStats",
+    "ReceiveStream",
     "RtpPacket",
     "SendStream",
     "SenderInfo",
