@@ -21,6 +21,12 @@ def test_line_ends_are_taken_as_they_come(text: str) -> None:
     assert split_lines(text) == [Line("a", "x"), Line("b", "y")]
 
 
+def test_a_line_is_what_it_says() -> None:
+    """Its number is for error messages; it does not make two equal lines differ."""
+    assert Line("a", "x", 1) == Line("a", "x", 2)
+    assert len({Line("a", "x", 1), Line("a", "x", 2), Line("a", "y")}) == 2
+
+
 def test_separators_that_are_not_line_ends_stay_inside_a_value() -> None:
     """Only LF ends a line; form feed, U+0085 and U+2028 are part of a byte-string."""
     assert split_lines("i=a\x0cb\x85c\u2028d\x1ee\n") == [Line("i", "a\x0cb\x85c\u2028d\x1ee")]

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtcproto._attrs import wire
+import attrs
+
 from rtcproto.errors import DescriptionTooLarge, ParseError, UsageError
 
 __all__ = [
@@ -40,7 +41,7 @@ MAX_LINES = 1000
 _ICE_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
-@wire
+@attrs.frozen
 class Line:
     """One line: its type letter, its value without trailing blanks, its 1-based number.
 
@@ -50,15 +51,7 @@ class Line:
 
     type: str
     value: str
-    number: int = 0
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Line):
-            return NotImplemented
-        return self.type == other.type and self.value == other.value
-
-    def __hash__(self) -> int:
-        return hash((self.type, self.value))
+    number: int = attrs.field(default=0, eq=False)
 
 
 def split_lines(text: str) -> list[Line]:

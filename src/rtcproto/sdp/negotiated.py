@@ -265,8 +265,8 @@ def _nearest(places: tuple[_Place, ...], kind: type[_T]) -> list[_T]:
 
 
 def _credentials(places: tuple[_Place, ...]) -> tuple[str, str]:
-    # RFC 8839 5.4: both stand at the same level. The half of one place is never
-    # completed from another, or a peer could be checked with a mixture.
+    # RFC 8839 5.4 would let the session's password complete a section's ufrag.
+    # Nobody writes that on purpose, so half a pair is refused instead.
     for place in places:
         ufrag, pwd = place.first(IceUfrag), place.first(IcePwd)
         if ufrag is not None and pwd is not None:
