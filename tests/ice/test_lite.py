@@ -100,6 +100,8 @@ def test_username_must_name_both_halves_once_they_are_known():
     peer = Peer()
     other = f"{SERVER.ufrag}:other"
     assert lite(remote=False).receive_datagram(peer.check(username=other), A, 0.0)
+    for username in ("other:half", "x", f"x{SERVER.ufrag}:other", SERVER.ufrag):
+        assert not lite(remote=False).receive_datagram(peer.check(username=username), A, 0.0)
     machine = lite()
     for username in (
         other,
@@ -126,6 +128,14 @@ def test_unknown_required_attribute_gets_420_without_processing():
     assert message.get(Attribute.UNKNOWN_ATTRIBUTES) == (0x7F01,)
     assert machine.next_events() == []
     assert rejected(machine) == {"attributes": 1}
+
+
+def test_datagram_beyond_the_limit_is_dropped():
+    """Longer than any check: dropped unread, even if it is authentic."""
+    machine, peer = lite(), Peer()
+    assert machine.receive_datagram(peer.check(extra=[(0xC000, bytes(1900))]), A, 0.0)
+    assert not machine.receive_datagram(peer.check(extra=[(0xC000, bytes(2000))]), A, 0.0)
+    assert rejected(machine) == {"oversized": 1}
 
 
 def test_role_conflict_is_not_repaired():
@@ -232,6 +242,20 @@ def test_answer_needs_the_peers_key():
     assert rejected(machine) == {"integrity": 2}
 
 
+def test_answer_must_belong_to_the_request_under_way():
+    """An authentic response to another transaction, or one we cannot understand, proves nothing."""
+    machine, peer = lite(), Peer()
+    machine.receive_datagram(peer.check(), A, 0.0)
+    [request] = requests(machine.datagrams_to_send())
+    key, mapped = ShortTermKey(CLIENT.pwd), (Attribute.XOR_MAPPED_ADDRESS, A)
+    assert not machine.receive_datagram(build(1, 2, b"elsewhere...", [mapped], key), A, 0.1)
+    transaction_id = Message.parse(request.data).transaction_id
+    strange = build(1, 2, transaction_id, [mapped, (0x7F01, b"")], key)
+    assert not machine.receive_datagram(strange, A, 0.1)
+    assert rejected(machine) == {"response": 1, "attributes": 1}
+    assert not machine.is_proven((A, None))
+
+
 def test_answer_counts_once():
     """A second copy of a proof has no effect."""
     machine, peer = lite(), Peer()
@@ -283,6 +307,10 @@ SCENARIOS = {
     "a silent path yields to one that is heard": (
         [Step(0, A, True), Step(0.1, B), Step(2.5, B), Step(5, B), Step(7.5, B)],
         [(0, A), (SILENCE_BEFORE_MOVE, B)],
+    ),
+    "a check on a spare path ends a long silence": (
+        [Step(0, A, True), Step(0.5, B), Step(1, A, True), Step(9, B)],
+        [(0, A), (9, B)],
     ),
     "a path heard once at the same time is no better": (
         [Step(0, B), Step(0.1, A, True)],

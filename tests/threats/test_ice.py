@@ -129,7 +129,7 @@ def _without_valid_integrity():
         "short": build(1, 0, bytes(12), [*base, (Attribute.MESSAGE_INTEGRITY, signed[-20:-4])]),
         "empty": build(1, 0, bytes(12), [*base, (Attribute.MESSAGE_INTEGRITY, b"")]),
         "doubled": build(1, 0, bytes(12), [*base, good_mac, good_mac]),
-        "doubled, first wrong": build(1, 0, bytes(12), [*base, mac, good_mac]),
+        "doubled, first wrong": build(1, 0, bytes(12), [*base, mac], SERVER_KEY),
         "after FINGERPRINT": behind_fingerprint,
         "wrong key": Peer(remote=Credentials(SERVER.ufrag, "y" * 22)).check(nominate=True),
         "peer's own key": Peer().check(nominate=True, key=ShortTermKey(CLIENT.pwd)),

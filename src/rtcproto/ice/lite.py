@@ -437,12 +437,11 @@ class IceLite:
             return
         transaction_id = self._entropy(12)
         data = self._request.build(transaction_id)
-        if len(data) > self._credit:
-            return
         state.proving = Transaction.start(transaction_id, data, PROVING, now)
         self._send_proving(path, state.proving)
 
     def _send_proving(self, path: Path, proving: Transaction) -> None:
+        # Without credit this transmission is skipped; a later one may find some.
         if len(proving.data) > self._credit:
             return
         self._credit -= len(proving.data)
