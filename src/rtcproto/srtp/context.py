@@ -243,8 +243,9 @@ class SrtpReceiver:
     ) -> tuple[int, bytes]:
         """Index and payload of a packet that is not the next one of its SSRC."""
         # RFC 3711 3.3.1: of the rollover counters v - 1, v and v + 1, the one that
-        # brings the index nearest to the highest index so far.
-        index = unwrap(sequence, stream.top, 16)
+        # brings the index nearest to the highest so far. Half the space away is
+        # taken for ahead, since behind it would be long out of the window.
+        index = unwrap(sequence, stream.top + 1, 16)
         if index > _LAST or not stream.accepts(index):
             raise AuthenticationError("SRTP packet replayed or too old")
         payload = self._open(data, header, len(header), stream.base, index)
