@@ -5,7 +5,7 @@
   holding it to the Sans-IO contract.
 - `Link`, `LinkConfig`, `GilbertElliott` and the named `presets`.
 - `Nat` with the mapping and filtering `Behaviour`s of RFC 4787.
-- `Pair`, `PacketPair`: two machines and the path between them.
+- `Pair`, `PacketPair`: two machines and the path between them; `SessionPair`: a whole call.
 
 Nothing here reads a real clock, opens a socket or draws unseeded randomness.
 """
@@ -17,6 +17,7 @@ from rtcproto.testing.nat import Behaviour, Nat
 from rtcproto.testing.network import Capture, Network, Packet, Point, Tap
 from rtcproto.testing.pair import FIRST_ADDRESS, SECOND_ADDRESS, PacketPair, Pair
 from rtcproto.testing.presets import PRESETS
+from rtcproto.testing.session_pair import UNIX_TIME, SessionPair
 from rtcproto.testing.world import Entropy, LawBroken, LimitReached, World
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "PacketPair",
     "Pair",
     "Point",
+    "SessionPair",
     "Tap",
+    "UNIX_TIME",
     "World",
 ]

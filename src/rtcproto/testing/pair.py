@@ -14,6 +14,7 @@ from rtcproto.datagram import Address
 from rtcproto.testing.host import Host
 from rtcproto.testing.link import LinkConfig
 from rtcproto.testing.machine import Machine, PacketAdapter, PacketMachine
+from rtcproto.testing.nat import Nat
 from rtcproto.testing.network import Network
 from rtcproto.testing.presets import PERFECT
 from rtcproto.testing.world import World
@@ -35,10 +36,16 @@ class _Ends:
 
     __slots__ = ("network", "world")
 
-    def __init__(self, world: World, config: LinkConfig, back: LinkConfig | None) -> None:
+    def __init__(
+        self,
+        world: World,
+        config: LinkConfig,
+        back: LinkConfig | None,
+        public_host: str = FIRST_ADDRESS[0],
+    ) -> None:
         self.world = world
         self.network = Network(world)
-        self.network.connect(FIRST_ADDRESS[0], SECOND_ADDRESS[0], config, back)
+        self.network.connect(public_host, SECOND_ADDRESS[0], config, back)
 
     @property
     def now(self) -> float:
@@ -55,7 +62,7 @@ class _Ends:
 
 
 class Pair(_Ends, Generic[A, B]):
-    """Two machines at `FIRST_ADDRESS` and `SECOND_ADDRESS`."""
+    """Two machines at `FIRST_ADDRESS` and `SECOND_ADDRESS`, the first one behind `nat` if given."""
 
     __slots__ = ("first", "second")
 
@@ -67,11 +74,14 @@ class Pair(_Ends, Generic[A, B]):
         config: LinkConfig = PERFECT,
         back: LinkConfig | None = None,
         *,
+        nat: Nat | None = None,
         multihomed: bool = False,
     ) -> None:
-        super().__init__(world, config, back)
+        super().__init__(world, config, back, FIRST_ADDRESS[0] if nat is None else nat.public)
         attach = self.network.attach
-        self.first: Host[A] = attach(first, FIRST_ADDRESS, name="first", multihomed=multihomed)
+        self.first: Host[A] = attach(
+            first, FIRST_ADDRESS, nat=nat, name="first", multihomed=multihomed
+        )
         self.second: Host[B] = attach(second, SECOND_ADDRESS, name="second", multihomed=multihomed)
 
 
