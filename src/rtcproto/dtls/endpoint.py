@@ -169,7 +169,9 @@ class Dtls:
                 used |= self._receive_connected(handshaker, record, now)
             elif self._state is DtlsState.HANDSHAKING:
                 used |= handshaker.receive(record, now)
-                self._check_handshake(handshaker, now)
+        if self._state is DtlsState.HANDSHAKING:
+            handshaker.advance(now)
+            self._check_handshake(handshaker, now)
         self._pump(handshaker)
         return used
 

@@ -9,8 +9,10 @@ OpenSSL are dealt with here so that nobody else need know them:
   before, by kind after ChangeCipherSpec) and swallowed. `flight` resends;
 - an error is for ever: it is reported once in `failure`, and the engine is inert.
 
-Plaintext handshake messages are given whole and in order (`feed_message`) and
-put into fresh records, since OpenSSL takes records far larger than any MTU.
+Plaintext handshake messages are given whole and in order (`give_message`) and
+put into fresh records, since OpenSSL takes records far larger than any MTU. It
+reads up to 16 KiB at a time as if they were one datagram, so no more than that
+may be given between two calls of `step`.
 """
 
 from __future__ import annotations
@@ -19,14 +21,15 @@ from OpenSSL import SSL, crypto
 
 from rtcproto.dtls.config import DtlsConfig
 from rtcproto.dtls.events import Role
-from rtcproto.dtls.handshake import build_fragment, parse_fragments
+from rtcproto.dtls.handshake import build_fragment
 from rtcproto.dtls.reassembly import Message
 from rtcproto.dtls.record import ContentType, Record, build_record, parse_records
 
-__all__ = ["Engine"]
+__all__ = ["MAX_PENDING", "Engine"]
 
-# Plaintext per record, RFC 5246 section 6.2.1 (2^14), less the handshake header.
-MAX_FRAGMENT = (1 << 14) - 64
+# What OpenSSL reads at once, as one datagram of which it would lose the rest, is
+# its read buffer: one record of the largest size. Half of it is room for several.
+MAX_PENDING = 1 << 13
 # More than any flight, so that one read empties the BIO.
 READ_SIZE = 1 << 16
 
@@ -39,6 +42,7 @@ class Engine:
         "_connection",
         "_finished_sent",
         "_input_sequence",
+        "_pending",
         "_sent_through",
         "complete",
         "failure",
@@ -54,6 +58,7 @@ class Engine:
         else:
             self._connection.set_accept_state()
         self._input_sequence = 0
+        self._pending = 0
         # What has left already, to tell OpenSSL's own resends.
         self._sent_through = -1
         self._ccs_sent = False
@@ -69,36 +74,44 @@ class Engine:
 
     # Handshake
 
-    def begin(self) -> list[Record]:
-        """The client's first flight; nothing for a server."""
-        return self._step()
+    @property
+    def pending(self) -> int:
+        """Bytes given since the last `step`."""
+        return self._pending
 
-    def feed_message(self, message: Message) -> list[Record]:
-        """Give a whole plaintext handshake message; what OpenSSL wants to send for it."""
+    def give_message(self, message: Message) -> list[Record]:
+        """Give a whole plaintext handshake message; (the rest of) it is read at the next `step`."""
         body = message.body
-        for offset in range(0, max(len(body), 1), MAX_FRAGMENT):
-            piece = body[offset : offset + MAX_FRAGMENT]
+        records: list[Record] = []
+        for offset in range(0, max(len(body), 1), MAX_PENDING):
+            if offset:
+                records += self.step()
+            piece = body[offset : offset + MAX_PENDING]
             header_and_piece = build_fragment(
                 message.message_type, len(body), message.sequence, offset, piece
             )
             self._write_plain(ContentType.HANDSHAKE, header_and_piece)
-        return self._step()
+        return records
 
-    def feed_change_cipher_spec(self) -> list[Record]:
-        """Tell OpenSSL that the peer's next records are protected."""
+    def give_change_cipher_spec(self) -> None:
+        """Say that the peer's next records are protected; it is read at the next `step`."""
         self._write_plain(ContentType.CHANGE_CIPHER_SPEC, b"\x01")
-        return self._step()
 
-    def feed_protected(self, record: Record) -> list[Record]:
-        """Give a record of epoch 1 during the handshake; a forged one has no effect."""
-        self._connection.bio_write(record.raw)
-        return self._step()
+    def give_protected(self, record: Record) -> None:
+        """Give a record of epoch 1; a forged one has no effect. It is read at the next `step`."""
+        self._write(record.raw)
 
     def _write_plain(self, content_type: int, payload: bytes) -> None:
-        self._connection.bio_write(build_record(content_type, 0, self._input_sequence, payload))
+        self._write(build_record(content_type, 0, self._input_sequence, payload))
         self._input_sequence += 1
 
-    def _step(self) -> list[Record]:
+    def _write(self, record: bytes) -> None:
+        self._connection.bio_write(record)
+        self._pending += len(record)
+
+    def step(self) -> list[Record]:
+        """Go on with the handshake; what OpenSSL wants to send for what it was given."""
+        self._pending = 0
         if self.failure is None:
             try:
                 self._connection.do_handshake()
@@ -130,7 +143,7 @@ class Engine:
                     continue
                 self._finished_sent = True
             elif record.content_type == ContentType.HANDSHAKE:
-                sequence = parse_fragments(record.payload)[-1].sequence
+                sequence = int.from_bytes(record.payload[4:6], "big")  # message_seq
                 if sequence <= self._sent_through:
                     continue
                 through = max(through, sequence)

@@ -118,4 +118,4 @@ class Flight:
         if record.epoch:
             return record.raw
         sequence, self._sequence = self._sequence, self._sequence + 1
-        return renumber(record.raw, sequence)
+        return record.raw if record.sequence == sequence else renumber(record.raw, sequence)

@@ -42,6 +42,8 @@ __all__ = [
 # type and total length, message sequence, the fragment's place (24 bits twice).
 _HEADER = struct.Struct("!IHBHBH")
 HANDSHAKE_HEADER_SIZE = _HEADER.size
+# extension type, length
+_EXTENSION = struct.Struct("!HH")
 
 # 64 one-byte fragments in a record are already far beyond what any stack sends.
 MAX_FRAGMENTS = 64
@@ -128,15 +130,22 @@ def _parse_extensions(reader: Reader) -> dict[int, bytes]:
     extensions: dict[int, bytes] = {}
     if not reader.remaining:
         return extensions
-    inner = Reader(reader.vector(2), "dtls")
+    block = reader.vector(2)
     reader.finish()
-    while inner.remaining:
-        code = inner.uint(2)
+    offset, size = 0, len(block)
+    while offset < size:
+        if size - offset < 4:
+            raise ParseError("dtls", "truncated extension header", offset)
+        code, length = _EXTENSION.unpack_from(block, offset)
+        start = offset + 4
+        offset = start + length
+        if offset > size:
+            raise ParseError("dtls", "extension beyond the hello", start)
         # RFC 5246 section 7.4.1.4: "There MUST NOT be more than one extension
         # of the same type."
         if code in extensions:
-            raise inner.fail("extension given twice")
-        extensions[code] = inner.vector(2)
+            raise ParseError("dtls", "extension given twice", start)
+        extensions[code] = block[start:offset]
     return extensions
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtcproto.dtls.config import DtlsConfig
-from rtcproto.dtls.engine import Engine
+from rtcproto.dtls.engine import MAX_PENDING, Engine
 from rtcproto.dtls.events import Counters, Drop, Role
 from rtcproto.dtls.flight import Flight
 from rtcproto.dtls.handshake import HandshakeType, parse_fragments
@@ -53,6 +53,7 @@ class Handshaker:
         "_fingerprints",
         "_flight",
         "_held",
+        "_newest",
         "_previous",
         "_reassembler",
         "_role",
@@ -82,7 +83,8 @@ class Handshaker:
         self._reassembler = Reassembler()
         # Type of the last message that was given to OpenSSL.
         self._previous: int | None = None
-        # Sequence number of the message that our current flight answers.
+        # Sequence numbers: of that message, and of the one our current flight answers.
+        self._newest = -1
         self._answered = -1
         self._ccs_received = False
         self._ccs_given = False
@@ -112,7 +114,7 @@ class Handshaker:
 
     def begin(self, now: float) -> None:
         """Send the ClientHello, if we are the client."""
-        self._send(self.engine.begin(), now)
+        self._send(self.engine.step(), now)
 
     def handle_timer(self, now: float) -> None:
         """Resend the current flight if it is due."""
@@ -140,9 +142,9 @@ class Handshaker:
         self.outgoing += self._flight.send_once([Record(ContentType.ALERT, 0, 0, payload, raw)])
 
     def receive(self, record: Record, now: float) -> bool:
-        """Take one record before completion; True if it was of use."""
+        """Take one record before completion; True if it was of use. `advance` goes on with it."""
         if record.epoch == 1:
-            return self._receive_protected(record, now)
+            return self._receive_protected(record)
         if record.epoch:
             return self._counters.drop(Drop.UNEXPECTED_RECORD)
         match record.content_type:
@@ -150,7 +152,6 @@ class Handshaker:
                 return self._receive_handshake(record, now)
             case ContentType.CHANGE_CIPHER_SPEC if record.payload == b"\x01":
                 self._ccs_received = True
-                self._give_protected(now)
                 return True
             case ContentType.ALERT if len(record.payload) == 2:
                 # RFC 6347 section 4.1.2.7: unauthenticated, so it ends nothing.
@@ -167,6 +168,28 @@ class Handshaker:
         if self.last_alert is not None:
             parts.append(f"last plaintext alert: {self.last_alert}")
         return "; ".join(parts)
+
+    def advance(self, now: float) -> None:
+        """Give OpenSSL what is ready for it. Once per datagram: each call costs more than a record.
+
+        A hello is read on its own, so that its failure is known to be its own.
+        """
+        while self.failure is None and (message := self._reassembler.peek()) is not None:
+            refusal = vet(message, self._previous, self._role, self._config, self._fingerprints)
+            if refusal is not None:
+                self._refuse(refusal)
+                break
+            self._reassembler.accept()
+            self._give(message, now)
+            if message.message_type in _HELLOS:
+                records = self.engine.step()
+                if self.failure is not None:
+                    self._restart(now)
+                    return
+                self._send(records, now)
+        if self._previous == LAST_PLAINTEXT[self._role] and self._ccs_received:
+            self._give_protected(now)
+        self._step(now)
 
     # Epoch 0
 
@@ -189,36 +212,23 @@ class Handshaker:
                     self._counters.drop(Drop.OVER_LIMIT)
         if repeated:
             self.outgoing += self._flight.answer_repeat(now)
-        if used:
-            self._give_messages(now)
         return used
 
-    def _give_messages(self, now: float) -> None:
-        """Give OpenSSL every message whose turn it is."""
-        while self.failure is None and (message := self._reassembler.peek()) is not None:
-            refusal = vet(message, self._previous, self._role, self._config, self._fingerprints)
-            if refusal is not None:
-                self._reassembler.reject()
-                self.last_refusal = refusal
-                self.mismatched = self.mismatched or refusal is Refusal.FINGERPRINT
-                self._counters.dropped[f"refused_{refusal.name.lower()}"] += 1
-                return
-            self._reassembler.accept()
-            self._give(message, now)
-        self._give_protected(now)
+    def _refuse(self, refusal: Refusal) -> None:
+        """The message in turn must not reach OpenSSL; another with its number may."""
+        self._reassembler.reject()
+        self.last_refusal = refusal
+        self.mismatched = self.mismatched or refusal is Refusal.FINGERPRINT
+        self._counters.dropped[f"refused_{refusal.name.lower()}"] += 1
 
     def _give(self, message: Message, now: float) -> None:
+        self._make_room(len(message.body), now)
         self._counters.messages_processed += 1
-        records = self.engine.feed_message(message)
-        if self.failure is not None and message.message_type in _HELLOS:
-            self._restart(now)
-            return
+        self._previous = message.message_type
+        self._newest = message.sequence
         if message.message_type == HandshakeType.CERTIFICATE:
             self.mismatched = False
-        self._previous = message.message_type
-        if records:
-            self._answered = message.sequence
-            self._send(records, now)
+        self._send(self.engine.give_message(message), now)
 
     def _restart(self, now: float) -> None:
         """A hello killed the connection: anyone can send one, so begin again without it."""
@@ -227,35 +237,39 @@ class Handshaker:
         self.engine = Engine(self._config, self._role)
         self._reassembler = Reassembler()
         self._previous = None
-        self._answered = -1
+        self._newest = self._answered = -1
         self._ccs_received = False
         self._held = []
         self.begin(now)
 
     # Epoch 1
 
-    def _receive_protected(self, record: Record, now: float) -> bool:
-        if self._ccs_given:
-            self._send(self.engine.feed_protected(record), now)
-            return True
+    def _receive_protected(self, record: Record) -> bool:
         if self._previous is None or len(self._held) >= MAX_HELD:
             return self._counters.drop(Drop.EARLY_PROTECTED)
         self._held.append(record)
         return True
 
     def _give_protected(self, now: float) -> None:
-        """Once all plaintext messages and the ChangeCipherSpec are there, what waited for them."""
-        if (
-            self._ccs_given
-            or not self._ccs_received
-            or self._previous != LAST_PLAINTEXT[self._role]
-            or self.failure is not None
-        ):
-            return
-        self._ccs_given = True
-        self._send(self.engine.feed_change_cipher_spec(), now)
+        """All plaintext messages and the ChangeCipherSpec are there: what waited for them."""
+        if not self._ccs_given:
+            self._ccs_given = True
+            self.engine.give_change_cipher_spec()
         while self._held and not self.complete and self.failure is None:
-            self._send(self.engine.feed_protected(self._held.pop(0)), now)
+            record = self._held.pop(0)
+            self._make_room(len(record.raw), now)
+            self.engine.give_protected(record)
+
+    # OpenSSL
+
+    def _make_room(self, size: int, now: float) -> None:
+        if self.engine.pending + size > MAX_PENDING:
+            self._step(now)
+
+    def _step(self, now: float) -> None:
+        """Let OpenSSL read what it was given."""
+        if self.engine.pending:
+            self._send(self.engine.step(), now)
 
     def _send(self, records: list[Record], now: float) -> None:
         if not records:
@@ -265,4 +279,5 @@ class Handshaker:
         elif self.complete:
             self._final = records  # the server's: not before the certificate was compared
         else:
+            self._answered = self._newest
             self.outgoing += self._flight.replace(records, now)

@@ -68,8 +68,11 @@ class Fingerprint:
     @classmethod
     def of(cls, der: bytes, algorithm: str = "sha-256") -> Fingerprint:
         """The fingerprint of a certificate, in capitals. `KeyError` for an unknown algorithm."""
-        digest = hashlib.new(_KNOWN[algorithm], der, usedforsecurity=False).digest()
-        return cls(algorithm, digest.hex(":").upper())
+        return cls(algorithm, _digest(der, algorithm))
+
+
+def _digest(der: bytes, algorithm: str) -> str:
+    return hashlib.new(_KNOWN[algorithm], der, usedforsecurity=False).digest().hex(":").upper()
 
 
 def has_usable_fingerprint(fingerprints: Sequence[Fingerprint]) -> bool:
@@ -90,7 +93,7 @@ def check_fingerprints(der: bytes, fingerprints: Sequence[Fingerprint]) -> bool:
         algorithm = fingerprint.algorithm.lower()
         if algorithm not in _KNOWN:
             continue
-        expected = Fingerprint.of(der, algorithm).value.encode()
+        expected = _digest(der, algorithm).encode()
         given = fingerprint.value.strip().upper().encode("utf-8", "replace")
         if not hmac.compare_digest(expected, given):
             return False

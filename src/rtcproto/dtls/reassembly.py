@@ -65,10 +65,6 @@ class _Partial:
         self.held = 0
         self.conflicts = 0
 
-    @property
-    def complete(self) -> bool:
-        return self.held == self.total
-
     def add(self, start: int, body: bytes) -> bool:
         """Merge `body` in; False if it contradicts a piece that is there."""
         end = start + len(body)
@@ -100,18 +96,17 @@ class _Partial:
         pieces[first:last] = [(low, joined)]
         return True
 
-    def body(self) -> bytes:
-        return bytes(self.pieces[0][1]) if self.pieces else b""
-
 
 class Reassembler:
     """Fragments in, whole messages in sequence out."""
 
-    __slots__ = ("_expected", "_partials")
+    __slots__ = ("_expected", "_partials", "_whole")
 
     def __init__(self) -> None:
         self._expected = 0
         self._partials: dict[int, _Partial] = {}
+        # Complete messages, by sequence number; a number is in one table at most.
+        self._whole: dict[int, Message] = {}
 
     @property
     def expected(self) -> int:
@@ -121,29 +116,56 @@ class Reassembler:
     @property
     def buffered(self) -> int:
         """Bytes held."""
-        return sum(partial.held for partial in self._partials.values())
+        return sum(partial.held for partial in self._partials.values()) + sum(
+            len(message.body) for message in self._whole.values()
+        )
 
     def add(self, fragment: Fragment) -> Added:
         """Take one fragment."""
-        sequence, body = fragment.sequence, fragment.body
+        sequence, body, total = fragment.sequence, fragment.body, fragment.total
         if sequence < self._expected:
             return Added.REPEATED
-        if sequence >= self._expected + MAX_AHEAD or fragment.total > MAX_MESSAGE:
+        if sequence >= self._expected + MAX_AHEAD or total > MAX_MESSAGE:
             return Added.OVER_LIMIT
         # Only an empty message can be carried by an empty fragment; any other
         # one would be work without progress.
-        if not body and fragment.total:
+        if not body and total:
             return Added.OVER_LIMIT
+        known = self._whole.get(sequence)
+        if known is not None:
+            return self._compare(known, fragment)
         if not self._make_room(sequence, len(body)):
             return Added.OVER_LIMIT
+        if len(body) == total:
+            self._partials.pop(sequence, None)
+            self._whole[sequence] = Message(fragment.message_type, sequence, body)
+            return Added.NEW
+        return self._add_part(fragment)
+
+    def _compare(self, known: Message, fragment: Fragment) -> Added:
+        """A fragment of a message that is whole and waits for those before it."""
+        end = fragment.offset + len(fragment.body)
+        if (
+            known.message_type == fragment.message_type
+            and len(known.body) == fragment.total
+            and known.body[fragment.offset : end] == fragment.body
+        ):
+            return Added.NEW
+        return Added.CONFLICT
+
+    def _add_part(self, fragment: Fragment) -> Added:
+        sequence = fragment.sequence
         partial = self._partials.get(sequence)
-        whole = len(body) == fragment.total
-        if partial is None or (whole and not partial.complete):
+        if partial is None:
             partial = self._partials[sequence] = _Partial(fragment.message_type, fragment.total)
         elif len(partial.pieces) >= MAX_PIECES:
             return Added.OVER_LIMIT
         same = partial.message_type == fragment.message_type and partial.total == fragment.total
-        if same and partial.add(fragment.offset, body):
+        if same and partial.add(fragment.offset, fragment.body):
+            if partial.held == partial.total:
+                del self._partials[sequence]
+                body = bytes(partial.pieces[0][1])
+                self._whole[sequence] = Message(partial.message_type, sequence, body)
             return Added.NEW
         partial.conflicts += 1
         if partial.conflicts >= MAX_CONFLICTS:
@@ -152,25 +174,23 @@ class Reassembler:
 
     def _make_room(self, sequence: int, size: int) -> bool:
         """Room for `size` bytes of message `sequence`; later messages yield to earlier ones."""
-        while self.buffered + size > MAX_BUFFERED:
-            furthest = max(self._partials)
+        while (self._partials or self._whole) and self.buffered + size > MAX_BUFFERED:
+            furthest = max([*self._partials, *self._whole])
             if furthest <= sequence:
                 return False
-            del self._partials[furthest]
+            self._partials.pop(furthest, None)
+            self._whole.pop(furthest, None)
         return True
 
     def peek(self) -> Message | None:
         """The next message in sequence, if it is whole."""
-        partial = self._partials.get(self._expected)
-        if partial is None or not partial.complete:
-            return None
-        return Message(partial.message_type, self._expected, partial.body())
+        return self._whole.get(self._expected)
 
     def accept(self) -> None:
         """The message last peeked was used; go on to the one after it."""
-        del self._partials[self._expected]
+        del self._whole[self._expected]
         self._expected += 1
 
     def reject(self) -> None:
         """The message last peeked was refused; wait for another with its number."""
-        del self._partials[self._expected]
+        del self._whole[self._expected]
