@@ -17,6 +17,7 @@ from rtcproto.ice.contract import (
 from rtcproto.ice.lite import ALLOWANCE, MAX_ANSWERS, PROVING, REASONS, IceLite
 from rtcproto.ice.paths import SILENCE_BEFORE_MOVE
 from rtcproto.stun import Attribute, Class, ErrorCode, Message, ShortTermKey, build
+from tests.support.contract import NOW, PEER, MachineContract, Subject
 from tests.support.ice_peer import CLIENT, SERVER, Peer, counting_entropy, lite
 
 A = ("192.0.2.1", 40000)
@@ -570,6 +571,38 @@ def test_time_that_runs_backwards_is_held():
 
 
 # Properties
+
+
+class TestFreshLite(MachineContract):
+    """The Sans-IO contract, before anything came."""
+
+    def subject(self) -> Subject:
+        """An agent that waits for its first check."""
+        machine, peer = lite(now=NOW), Peer()
+        wrong = ShortTermKey("x" * 22)
+        return Subject(
+            machine=machine,
+            samples=[peer.check(), peer.check(nominate=True)],
+            forged=[peer.check(key=wrong), peer.check(username="other:half")],
+            close=machine.close,
+        )
+
+
+class TestConnectedLite(MachineContract):
+    """The Sans-IO contract, with one path in use and one being proven."""
+
+    def subject(self) -> Subject:
+        """An agent with a selected path and a request under way."""
+        machine, peer = lite(now=NOW), Peer()
+        peer.exchange(machine, PEER, NOW, nominate=True)
+        assert machine.receive_datagram(peer.check(nominate=True), A, NOW)
+        [request] = requests(machine.datagrams_to_send())
+        return Subject(
+            machine=machine,
+            samples=[peer.check(), peer.check(nominate=True), peer.answer(request.data)],
+            forged=[peer.check(key=ShortTermKey("x" * 22)), request.data],
+            close=machine.close,
+        )
 
 
 @given(st.lists(st.tuples(st.binary(max_size=120), st.floats(0, 100)), max_size=8))
