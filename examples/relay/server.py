@@ -2,9 +2,10 @@
 
 The loop is not asyncio's: waking up costs more than forwarding a packet, so each wake-up
 empties the sockets (a batch of each in turn, so that a flood from outside cannot
-starve the inside face), and after a short batch it waits for the *drain tick* to let more
-packets gather. `RelayServer.run` blocks; call it in the main thread, in any other, or
-by `asyncio.to_thread`. `stop` may be called from anywhere, also from a signal handler.
+starve the inside face), and while packets keep coming it looks again after each *drain tick*
+instead of being woken up for every one. `RelayServer.run` blocks; call it in the main
+thread, in any other, or by `asyncio.to_thread`. `stop` may be called from anywhere, also
+from a signal handler.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ RECEIVE_SIZE = HEADER_SIZE + MAX_DATAGRAM_IN + 1
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT = 23, 0
 
-# Takes a batch from one socket; True if there may be more.
-Drain = Callable[[float], bool]
+# Takes a batch from one socket; gives its size.
+Drain = Callable[[float], int]
 
 Send = Callable[[bytes, Address], int]
 
@@ -80,11 +81,13 @@ class RelayServer:
         send_by_public: dict[Address, Send] = {
             public: sock.sendto for public, sock in zip(self.publics, outside, strict=True)
         }
-        self._drains: dict[int, Drain] = {
-            inside.fileno(): self._inside_drain(inside, send_by_public)
-        }
-        for sock, public in zip(outside, self.publics, strict=True):
-            self._drains[sock.fileno()] = self._outside_drain(sock, public, inside)
+        self._drains = [
+            self._inside_drain(inside, send_by_public),
+            *(
+                self._outside_drain(sock, public, inside)
+                for sock, public in zip(outside, self.publics, strict=True)
+            ),
+        ]
 
     def __enter__(self) -> Self:
         return self
@@ -101,28 +104,33 @@ class RelayServer:
         """Forward until `stop`."""
         tick = self._settings.drain_tick
         interval = self._settings.stats_interval
-        core, drains, clock = self.core, self._drains, time.monotonic
+        core, drains, clock, sleep = self.core, self._drains, time.monotonic, time.sleep
         next_stats = None if interval is None else clock() + interval
         with selectors.DefaultSelector() as selector:
-            selector.register(self._wake_reader, selectors.EVENT_READ)
-            for sock in self._sockets:
+            for sock in (self._wake_reader, *self._sockets):
                 selector.register(sock, selectors.EVENT_READ)
+            most = 0
             while not self._stopping:
-                deadlines = [d for d in (core.get_timer(), next_stats) if d is not None]
-                timeout = max(0.0, min(deadlines) - clock()) if deadlines else None
-                ready = [drains[key.fd] for key, _ in selector.select(timeout) if key.fd in drains]
+                if most == BATCH:
+                    # More is waiting: neither ask nor wait.
+                    pass
+                elif most and tick:
+                    # Somebody is talking, so it is cheaper to look again after a while than to
+                    # be woken up for each packet.
+                    sleep(tick)
+                else:
+                    deadlines = [d for d in (core.get_timer(), next_stats) if d is not None]
+                    selector.select(max(0.0, min(deadlines) - clock()) if deadlines else None)
                 now = clock()
                 core.handle_timer(now)
                 # Nothing here acts on flow events; a kernel fast path would.
                 core.next_events()
-                full = False
-                for drain in ready:
-                    full |= drain(now)
+                most = 0
+                for drain in drains:
+                    most = max(most, drain(now))
                 if next_stats is not None and now >= next_stats and interval is not None:
                     next_stats = now + interval
                     self._print_stats()
-                if tick and ready and not full:
-                    time.sleep(tick)
 
     def stop(self) -> None:
         """Make `run` return soon. Safe from other threads, signal handlers, and after `close`."""
@@ -180,12 +188,12 @@ class RelayServer:
         receive, send, route = sock.recvfrom, inside.sendto, self.core.route_outside
         six = sock.family == socket.AF_INET6
 
-        def drain(now: float) -> bool:
-            for _ in range(BATCH):
+        def drain(now: float) -> int:
+            for count in range(BATCH):
                 try:
                     data, source = receive(RECEIVE_SIZE)
                 except BlockingIOError:
-                    return False
+                    return count
                 except OSError:
                     # An ICMP error for something sent before; nothing to do about it.
                     continue
@@ -195,7 +203,7 @@ class RelayServer:
                         send(*routed)
                     except OSError:
                         self.send_errors += 1
-            return True
+            return BATCH
 
         return drain
 
@@ -207,12 +215,12 @@ class RelayServer:
         receive, route = sock.recvfrom, self.core.route_inside
         six = sock.family == socket.AF_INET6
 
-        def drain(now: float) -> bool:
-            for _ in range(BATCH):
+        def drain(now: float) -> int:
+            for count in range(BATCH):
                 try:
                     data, source = receive(RECEIVE_SIZE)
                 except BlockingIOError:
-                    return False
+                    return count
                 except OSError:
                     continue
                 routed = route(data, source[:2] if six else source, now)
@@ -222,7 +230,7 @@ class RelayServer:
                         send_by_public[public](payload, client)
                     except OSError:
                         self.send_errors += 1
-            return True
+            return BATCH
 
         return drain
 

@@ -36,7 +36,7 @@ class RelaySettings:
 
     `listen`: where clients reach us, one socket each. `advertise`: the hosts that clients
     see instead of the bound ones, at most one per address family. `inside`: our address towards
-    transceivers. `drain_tick`: seconds to wait after a short batch before looking again.
+    transceivers. `drain_tick`: seconds between looks while packets come.
     """
 
     listen: Sequence[Address]
@@ -154,7 +154,7 @@ def _parser() -> _Parser:
     add("--keys", metavar="FILE", required=True,
         help="token keys, one per line: ID, 32 hex digits, optionally 'active'")  # fmt: skip
     add("--drain-tick", type=_milliseconds, default=0.5, metavar="MS",
-        help="pause after a short batch of packets: less CPU, that much delay (default 0.5)",
+        help="while packets come, look for more so often: less CPU, that much delay (default 0.5)",
         )  # fmt: skip
     add("--stats", type=_seconds, metavar="SECONDS", help="print counters as JSON so often")
     add("--allow-loopback", action="store_true",
