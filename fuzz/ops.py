@@ -1,6 +1,7 @@
 """Bytes become operations: a scene is acted out as the input says, invariants after each step.
 
-`relay_ops` plays clients, owners, strangers and time around one relay core.
+`relay_ops` plays clients, owners, strangers and time around one relay core;
+`session_ops` (in `session_scene.py`) plays a network between two sessions.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 
 # One input of these is a whole scene of many operations, so N inputs are N/weight scenes.
-WEIGHTS = {"dtls_machine": 10}
+WEIGHTS = {"session_ops": 50, "dtls_machine": 10}
 
 # Targets that read the same format share its words.
 SAME_WORDS = {"dtls_machine": "dtls_record", "peek": "stun", "sdp_answer": "sdp_offer"}

@@ -203,6 +203,14 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "rtp": packets,
         "sdp_answer": {"offer": offer, "answer": offer.replace(b"actpass", b"active")},
         "sdp_offer": {"offer": offer, "lf": offer.replace(b"\r\n", b"\n")},
+        "session_ops": {
+            "call": bytes.fromhex("00 0a 8a 00 80 0a 0a 04 00 08 08 00 80 0f ff 80"),
+            "fresh": bytes.fromhex("03 00 80 00 80 08 00 80 04 00 06 80 08 08 03 0a 00"),
+            "attacked": bytes.fromhex(
+                "01 0a 0c 00 00 8c 09 01 07 05 03 0d 04 01 0d 06 00 09 04 08"
+            ),
+            "moving": bytes.fromhex("00 0e 01 8a 0a 00 80 09 03 03 0a 00 0e 00 08 08 03 0a 00"),
+        },
         "srtcp": sealed_control,
         "srtp_unprotect": sealed,
         "stun": messages,

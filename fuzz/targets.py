@@ -22,6 +22,7 @@ from fuzz.samples import (
     TOKENS,
     UNIX_TIME,
 )
+from fuzz.session_scene import session_ops
 from rtcproto import demux, dtls, ice, opus, routing, rtcp, rtp, sdp, srtp, stun
 from rtcproto.dtls.handshake import (
     ClientHello,
@@ -276,6 +277,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "rtp": rtp_target,
     "sdp_answer": sdp_answer,
     "sdp_offer": sdp_offer,
+    "session_ops": session_ops,
     "srtcp": srtcp,
     "srtp_unprotect": srtp_unprotect,
     "stun": stun_target,

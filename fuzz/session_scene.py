@@ -1,0 +1,243 @@
+"""A call between two sessions over a network that does what the input says.
+
+The input delivers, drops, repeats, swaps, cuts, corrupts and replays datagrams,
+moves the client to another address, lets time pass, sends audio and closes.
+After every step the scene checks what no network may achieve: audio that was
+not sent, or twice; media to an address that is not the peer's; an end of the
+call that neither side, nor consent, brought about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import count
+
+from fuzz.ops import Script
+from fuzz.samples import NOW, UNIX_TIME, check, rtp_packet
+from rtcproto import demux
+from rtcproto.config import SessionConfig
+from rtcproto.datagram import MAX_DATAGRAM_OUT, Address, Datagram
+from rtcproto.dtls import Identity
+from rtcproto.errors import UsageError
+from rtcproto.events import AudioReceived, CloseReason, Connected, SessionClosed
+from rtcproto.sdp import Setup
+from rtcproto.session import Session
+
+__all__ = ["session_ops"]
+
+SERVER: Address = ("198.51.100.2", 6000)
+CLIENT: Address = ("192.0.2.1", 5000)
+MOVED: Address = ("192.0.2.1", 5001)
+STRANGER: Address = ("203.0.113.66", 666)
+
+# Copies kept for replay, and rounds in which a handshake is done without loss.
+MAX_HISTORY = 64
+MAX_ROUNDS = 40
+
+FORGED = (
+    check("frag"),
+    rtp_packet(),
+    bytes([22, 254, 253]) + bytes(8) + b"\x00\x0c\x02" + bytes(11),  # an odd hello
+    bytes([21, 254, 253]) + bytes(8) + b"\x00\x02\x02\x28",  # a plaintext fatal alert
+    bytes([23, 254, 253, 0, 1]) + bytes(6) + b"\x00\x20" + bytes(32),
+    bytes([0x80, 203, 0, 1]) + bytes(4),
+)
+
+# What may end a call once it is connected.
+LAWFUL_ENDS = {CloseReason.LOCAL, CloseReason.PEER, CloseReason.CONSENT_EXPIRED}
+
+
+@cache
+def _identity() -> Identity:
+    return Identity.generate(UNIX_TIME)
+
+
+def _entropy(name: str) -> Callable[[int], bytes]:
+    counter = count()
+
+    def draw(size: int) -> bytes:
+        return hashlib.shake_128(f"{name}/{next(counter)}".encode()).digest(size)
+
+    return draw
+
+
+class _Side:
+    """A session, what it heard and said, and what is on the way to it."""
+
+    def __init__(self, name: str, address: Address, lite: bool, setup: Setup) -> None:
+        config = SessionConfig(
+            identity=_identity(),
+            addresses=(address,),
+            ice_lite=lite,
+            setup=setup,
+            entropy=_entropy(name),
+        )
+        self.session = Session(config, UNIX_TIME, NOW)
+        self.address = address
+        self.incoming: list[tuple[bytes, Address]] = []
+        self.sent: set[bytes] = set()
+        self.heard: set[bytes] = set()
+        self.connected = False
+        self.closed: SessionClosed | None = None
+
+    @property
+    def drained(self) -> bool:
+        """Whether the session is over and has nothing to say any more."""
+        return self.closed is not None
+
+
+class _Scene:
+    def __init__(self, setup: Setup) -> None:
+        self.now = NOW
+        self.server = _Side("server", SERVER, True, setup)
+        self.client = _Side("client", CLIENT, False, Setup.ACTIVE)
+        self.history: list[tuple[bytes, Address]] = []
+        offer = self.client.session.create_offer(self.now)
+        self.client.session.accept_answer(
+            self.server.session.accept_offer(offer, self.now), self.now
+        )
+        self.settle()
+
+    def sides(self) -> Iterator[tuple[_Side, _Side]]:
+        """Each side and its peer."""
+        yield self.server, self.client
+        yield self.client, self.server
+
+    def settle(self) -> None:
+        """Drain both sides and check what came out."""
+        for side, peer in self.sides():
+            for event in side.session.next_events():
+                assert not side.drained, "an event after the last one"
+                if isinstance(event, Connected):
+                    side.connected = True
+                elif isinstance(event, AudioReceived):
+                    assert event.payload in peer.sent, "audio that nobody sent"
+                    assert event.payload not in side.heard, "audio heard twice"
+                    side.heard.add(event.payload)
+                elif isinstance(event, SessionClosed):
+                    side.closed = event
+                    _check_end(side, peer)
+            for datagram in side.session.datagrams_to_send():
+                self._send(side, peer, datagram)
+            assert side.closed is None or side.session.get_timer() is None
+
+    def _send(self, side: _Side, peer: _Side, datagram: Datagram) -> None:
+        assert 0 < len(datagram.data) <= MAX_DATAGRAM_OUT
+        if demux.classify(datagram.data) in (demux.Kind.RTP, demux.Kind.RTCP):
+            assert datagram.destination in (SERVER, CLIENT, MOVED), "media to a stranger"
+        if datagram.destination == peer.address:
+            peer.incoming.append((datagram.data, side.address))
+        self.history.append((datagram.data, side.address))
+        del self.history[:-MAX_HISTORY]
+
+    def receive(self, side: _Side, data: bytes, source: Address) -> None:
+        """Hand a datagram to a side."""
+        side.session.receive_datagram(data, source, self.now, side.address)
+        self.settle()
+
+    def deliver(self, side: _Side) -> None:
+        """The oldest datagram on its way to `side` arrives."""
+        if side.incoming:
+            self.receive(side, *side.incoming.pop(0))
+
+    def wait(self, until: float) -> None:
+        """Time passes, and both timers are served, early or late."""
+        self.now = max(self.now, until)
+        for side, _ in self.sides():
+            side.session.handle_timer(self.now)
+            deadline = side.session.get_timer()
+            assert deadline is None or deadline > self.now
+        self.settle()
+
+    def wait_for_deadline(self) -> None:
+        """Time passes to the next deadline of either side."""
+        deadlines = [side.session.get_timer() for side, _ in self.sides()]
+        due = [deadline for deadline in deadlines if deadline is not None]
+        if due:
+            self.wait(min(due))
+
+    def calm(self) -> None:
+        """Everything on its way arrives, deadlines are met, until nothing moves."""
+        for _ in range(MAX_ROUNDS):
+            while self.server.incoming or self.client.incoming:
+                self.deliver(self.server)
+                self.deliver(self.client)
+            if self.server.connected and self.client.connected:
+                return
+            self.wait_for_deadline()
+
+    def speak(self, side: _Side, number: int) -> None:
+        """Send a packet that no other equals."""
+        payload = b"\x78%s%d" % (side.address[0].encode(), number)
+        try:
+            side.session.send_audio(payload, self.now)
+        except UsageError:
+            return
+        side.sent.add(payload)
+        self.settle()
+
+
+def _check_end(side: _Side, peer: _Side) -> None:
+    """A call that was up ends only by its owner, its peer, or lost consent."""
+    assert side.closed is not None
+    if side.connected:
+        assert side.closed.reason in LAWFUL_ENDS, side.closed
+    if side.closed.reason is CloseReason.PEER:
+        assert peer.closed is not None, "closed by a peer that did not close"
+
+
+def session_ops(data: bytes) -> None:
+    """Whatever the network does, nothing is heard, sent or ended that should not be."""
+    script = Script(data)
+    start = script.byte()
+    scene = _Scene(Setup.PASSIVE if start & 1 else Setup.ACTIVE)
+    if not start & 2:
+        scene.calm()
+        assert scene.server.connected, "a perfect network did not connect"
+    for number, operation in enumerate(script.operations()):
+        side, peer = list(scene.sides())[operation >> 7]
+        _act(scene, side, peer, operation % 16, number, script)
+
+
+def _act(
+    scene: _Scene, side: _Side, peer: _Side, operation: int, number: int, script: Script
+) -> None:
+    queue = side.incoming
+    match operation:
+        case 0 | 1 | 2:
+            scene.deliver(side)
+        case 3:
+            scene.calm()
+        case 4:
+            del queue[:1]
+        case 5 if queue:
+            scene.receive(side, *queue[0])
+        case 6:
+            queue[:2] = queue[:2][::-1]
+        case 7 if queue:
+            data, source = queue[0]
+            at = script.byte() % len(data)
+            changed = bytes([data[at] ^ (1 << script.byte() % 8)])
+            if scene.server.connected and scene.client.connected:
+                scene.receive(side, data[:at] + changed + data[at + 1 :], source)
+        case 8:
+            scene.wait_for_deadline()
+        case 9:
+            scene.wait(scene.now + script.pick((0.0, 0.02, 0.5, 3.0, 31.0, -5.0)))
+        case 10 | 11:
+            scene.speak(side, number)
+        case 12:
+            forged = script.payload(FORGED)
+            scene.receive(side, forged, script.pick((peer.address, STRANGER)))
+        case 13 if scene.history:
+            data, source = script.pick(tuple(scene.history))
+            scene.receive(side, data, script.pick((source, STRANGER)))
+        case 14:
+            scene.client.address = script.pick((CLIENT, MOVED))
+        case 15 if script.byte() > 200:
+            side.session.close(scene.now)
+            scene.settle()
+        case _:
+            pass
