@@ -305,6 +305,16 @@ def test_wrong_key_length(profile):
             make(profile, bad)
 
 
+@pytest.mark.parametrize("first", [0x00, 0x40, 0xC0])
+def test_other_versions_are_malformed(first):
+    """A version other than 2 is a ParseError before anything is deciphered."""
+    _, receiver = pair()
+    data = bytes((first,)) + bytes(60)
+    for receive in (receiver.unprotect, receiver.unprotect_packet, receiver.unprotect_rtcp):
+        with pytest.raises(ParseError):
+            receive(data)
+
+
 def test_sender_refuses_what_is_not_rtp():
     """What the caller gives must be RTP or RTCP."""
     sender, _ = pair()

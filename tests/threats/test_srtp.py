@@ -5,12 +5,15 @@ under the `threats` marker.
 """
 
 import contextlib
+import os
+import pathlib
 import random
 import sys
 
 import pytest
 
 from rtcproto.errors import AuthenticationError, ParseError, UsageError
+from rtcproto.rtp.extensions import parse_extensions
 from rtcproto.rtp.packet import RtpPacket
 from rtcproto.rtp.send_stream import SendStream
 from rtcproto.srtp import MAX_STREAMS, MasterKey, Profile, SrtpReceiver, SrtpSender
@@ -282,6 +285,22 @@ def test_s8_counts_that_lie(csrcs, words, payload, padding):
     for length in range(len(data)):
         with contextlib.suppress(ParseError):
             RtpPacket.parse(data[:length])
+
+
+def test_s8_gathered_inputs():
+    """Packets that crashed or stalled another server: only declared errors."""
+    folder = os.environ.get("RTCPROTO_CORPORA")
+    files = sorted(pathlib.Path(folder).glob("mediasoup-worker-crashes/*")) if folder else []
+    if not files:
+        pytest.skip("RTCPROTO_CORPORA does not name a folder with mediasoup-worker-crashes")
+    receiver = SrtpReceiver(GCM, master(GCM), allow_plain_rtcp=True)
+    for file in files:
+        data = file.read_bytes()
+        for offset in range(min(len(data), 64)):
+            forge(receiver, data[offset:])
+            with contextlib.suppress(ParseError):
+                packet = RtpPacket.parse(data[offset:])
+                parse_extensions(packet.extension_profile, packet.extension_data)
 
 
 PLAIN_SRTCP = {

@@ -136,10 +136,11 @@ class SendStream:
         sequence = self.sequence
         second = self.payload_type | 0x80 if marker else self.payload_type
         timestamp = timestamp + self.first_timestamp & 0xFFFFFFFF
-        if level is not None and self._pack_level is not None:
-            if not 0 <= level <= 127:
-                raise UsageError("an audio level is 0 to 127 -dBov")
-            header = self._pack_level(
+        pack_level = self._pack_level
+        if level is None or pack_level is None:
+            header = self._pack(self._first, second, sequence & 0xFFFF, timestamp, self._constant)
+        elif 0 <= level <= 127:
+            header = pack_level(
                 0x90,
                 second,
                 sequence & 0xFFFF,
@@ -148,7 +149,7 @@ class SendStream:
                 level | 0x80 if voice else level,
             )
         else:
-            header = self._pack(self._first, second, sequence & 0xFFFF, timestamp, self._constant)
+            raise UsageError("an audio level is 0 to 127 -dBov")
         self.sequence = sequence + 1
         self.octets += size
         self._last_timestamp = timestamp
