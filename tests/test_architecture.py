@@ -60,7 +60,7 @@ CAP = 500
 CAPS = {
     # The coordinator rots first, so it gets the smallest budget.
     "session.session": 350,
-    "asyncio": 200,
+    "asyncio.driver": 200,
 }
 
 # -- What nobody below the shells may touch
@@ -78,7 +78,7 @@ BAN_EXCEPTIONS: dict[tuple[str, str], str] = {
 
 # A handler for whatever goes wrong, and why it is there.
 BROAD_EXCEPT: dict[str, str] = {
-    "asyncio": "the same fence around the application's own handlers",
+    "asyncio.driver": "the same fence around the application's own handlers",
     "endpoint": "the fence of row P2: a bug costs one session, not the socket",
 }
 

@@ -15,18 +15,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import TypeAlias
 
+from rtcproto.asyncio.call import Call, EventHandler
 from rtcproto.config import EndpointConfig
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, normalise
 from rtcproto.endpoint import Endpoint, SessionId
 from rtcproto.events import Event, SessionClosed
-from rtcproto.session import SessionStats
 
-__all__ = ["Call", "Driver", "EventHandler", "open_endpoint"]
+__all__ = ["Driver", "open_endpoint"]
 
 logger = logging.getLogger("rtcproto.asyncio")
 
@@ -38,76 +36,12 @@ DRAIN_TICK = 0.002
 # its timers and other tasks.
 MAX_DRAIN = 512
 
-# Events a slow reader of `async for event in call` may fall behind by (10 s of
-# audio); beyond it the oldest is dropped.
-MAX_EVENTS = 500
-
 # The receive buffer asked of the kernel, bytes: half a second of 1,000 calls.
 RECEIVE_BUFFER = 4 << 20
 
-EventHandler: TypeAlias = Callable[["Call", Event], None]
-
-
-class Call:
-    """One session of a `Driver`. Iterate it for its events, unless it has a handler."""
-
-    def __init__(self, driver: Driver, session_id: SessionId, handler: EventHandler | None) -> None:
-        self.id = session_id
-        self.events_dropped = 0
-        self._driver = driver
-        self._handler = handler
-        self._events: deque[Event] = deque()
-        self._wake = asyncio.Event()
-
-    def send_audio(
-        self,
-        payload: bytes,
-        *,
-        timestamp: int | None = None,
-        level: int | None = None,
-        voice: bool = False,
-    ) -> None:
-        """Send one Opus packet; see `Session.send_audio`."""
-        self._driver.endpoint.send_audio(
-            self.id, payload, time.monotonic(), timestamp=timestamp, level=level, voice=voice
-        )
-        self._driver.touch()
-
-    def accept_answer(self, answer: str) -> None:
-        """Apply the peer's answer to an offer of ours; see `Session.accept_answer`."""
-        self._driver.endpoint.accept_answer(self.id, answer, time.monotonic())
-        self._driver.touch()
-
-    def close(self) -> None:
-        """End the session; `SessionClosed` follows. No effect if it is over."""
-        self._driver.endpoint.close_session(self.id, time.monotonic())
-        self._driver.touch()
-
-    def stats(self) -> SessionStats:
-        """What `Session.stats` says of the session now."""
-        return self._driver.endpoint.stats(self.id, time.monotonic())
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """Yield events until `SessionClosed`, which is the last."""
-        while True:
-            while self._events:
-                event = self._events.popleft()
-                yield event
-                if isinstance(event, SessionClosed):
-                    return
-            self._wake.clear()
-            await self._wake.wait()
-
-    def deliver(self, event: Event) -> None:
-        """Hand one event to the handler or the iterator. For the driver."""
-        if self._handler is not None:
-            self._handler(self, event)
-            return
-        if len(self._events) >= MAX_EVENTS:
-            self._events.popleft()
-            self.events_dropped += 1
-        self._events.append(event)
-        self._wake.set()
+# Linux's ip(7); the socket module has no names for them before Python 3.14.
+IP_MTU_DISCOVER = 10
+IP_PMTUDISC_DONT = 0
 
 
 class Driver:
@@ -145,8 +79,8 @@ class Driver:
         """The live call with this id, or None."""
         return self._calls.get(session_id)
 
-    def touch(self) -> None:
-        """Flush soon, together with whatever else this turn of the event loop produces."""
+    def flush_soon(self) -> None:
+        """Send and deliver what verbs produced, once in this turn of the event loop."""
         if not self._flush_pending:
             self._flush_pending = True
             self._loop.call_soon(self._flush)
@@ -163,8 +97,9 @@ class Driver:
         self._socket.close()
 
     def _new_call(self, session_id: SessionId, handler: EventHandler | None) -> Call:
-        call = self._calls[session_id] = Call(self, session_id, handler)
-        self.touch()
+        call = Call(session_id, self.endpoint, self.flush_soon, handler)
+        self._calls[session_id] = call
+        self.flush_soon()
         return call
 
     def _on_readable(self) -> None:
@@ -249,9 +184,9 @@ async def open_endpoint(
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        if hasattr(socket, "IP_MTU_DISCOVER") and sock.family == socket.AF_INET:
-            # A relay's header makes a handshake datagram exceed a link's MTU.
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MTU_DISCOVER, 0)
+        if sys.platform == "linux" and sock.family == socket.AF_INET:
+            # A relay's header can make a handshake datagram exceed a link's MTU.
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         sock.bind((host, port))
         endpoint = Endpoint(config, time.time(), time.monotonic())
     except BaseException:

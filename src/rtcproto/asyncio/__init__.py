@@ -1,0 +1,6 @@
+"""A thin asyncio driver: one UDP socket, one `Endpoint`, any number of calls."""
+
+from rtcproto.asyncio.call import Call, EventHandler
+from rtcproto.asyncio.driver import Driver, open_endpoint
+
+__all__ = ["Call", "Driver", "EventHandler", "open_endpoint"]
