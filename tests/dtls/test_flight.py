@@ -1,0 +1,117 @@
+"""Retransmission, RFC 6347 section 4.2.4: our own timer, numbers and budget."""
+
+from __future__ import annotations
+
+from rtcproto.dtls.events import Counters
+from rtcproto.dtls.flight import MAX_BYTES, MAX_FLIGHTS, Flight
+from rtcproto.dtls.record import ContentType, Record, build_record, parse_records
+from tests.support.dtls import config
+
+
+def record(sequence: int, payload: bytes = b"payload", epoch: int = 0) -> Record:
+    """A handshake record as OpenSSL would number it."""
+    raw = build_record(ContentType.HANDSHAKE, epoch, sequence, payload)
+    return Record(ContentType.HANDSHAKE, epoch, sequence, payload, raw)
+
+
+def new_flight() -> Flight:
+    """A flight under the default configuration."""
+    return Flight(config(), Counters())
+
+
+def test_intervals() -> None:
+    """100 ms, doubling, at most 3 s; 14 flights in the 30 s of a handshake."""
+    flight = new_flight()
+    assert flight.replace([record(0)], 0.0)
+    sent = [0.0]
+    while flight.deadline is not None and flight.deadline < 30:
+        now = flight.deadline
+        assert flight.handle_timer(now - 0.001) == []
+        assert flight.handle_timer(now)
+        sent.append(round(now, 3))
+    assert sent == [0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.1, 9.1, 12.1, 15.1, 18.1, 21.1, 24.1, 27.1]
+    assert len(sent) == MAX_FLIGHTS
+
+
+def test_no_more_than_the_budget() -> None:
+    """After 14 flights there is no timer any more, and repeats of the peer's draw nothing."""
+    flight = new_flight()
+    flight.replace([record(0)], 0.0)
+    for _ in range(MAX_FLIGHTS - 1):
+        assert flight.deadline is not None
+        assert flight.handle_timer(flight.deadline)
+    assert flight.deadline is not None
+    assert flight.handle_timer(flight.deadline) == []
+    assert flight.deadline is None
+    assert flight.answer_repeat(1000.0) == []
+
+
+def test_bytes_are_bounded_over_all_flights() -> None:
+    """16 KiB towards a peer that has proved nothing, even if it makes us begin again."""
+    flight = new_flight()
+    total = 0
+    for now in range(100):
+        for datagram in flight.replace([record(0, bytes(1000))], float(now)):
+            total += len(datagram)
+    assert MAX_BYTES - 1100 < total <= MAX_BYTES
+
+
+def test_a_new_flight_starts_over() -> None:
+    """The peer's answer resets interval and count."""
+    flight = new_flight()
+    flight.replace([record(0)], 0.0)
+    for _ in range(4):
+        assert flight.deadline is not None
+        flight.handle_timer(flight.deadline)
+    flight.replace([record(1)], 10.0)
+    assert flight.deadline == 10.1
+
+
+def test_plaintext_is_renumbered_and_ciphertext_is_not() -> None:
+    """A fresh number for every plaintext record; Finished byte for byte."""
+    flight = new_flight()
+    finished = record(0, b"ciphertext", epoch=1)
+    (first,) = flight.replace([record(7), record(8), finished], 0.0)
+    (second,) = flight.handle_timer(0.1)
+    numbers = [(r.epoch, r.sequence) for r in parse_records(first) + parse_records(second)]
+    assert numbers == [(0, 0), (0, 1), (1, 0), (0, 2), (0, 3), (1, 0)]
+    assert parse_records(second)[2].raw == finished.raw
+
+
+def test_datagrams_fit_the_mtu() -> None:
+    """Records are put together up to the MTU."""
+    flight = Flight(config(mtu=300), Counters())
+    datagrams = flight.replace([record(i, bytes(120)) for i in range(5)], 0.0)
+    assert [len(parse_records(datagram)) for datagram in datagrams] == [2, 2, 1]
+    assert max(map(len, datagrams)) <= 300
+
+
+def test_answering_repeats_is_rate_limited() -> None:
+    """A repeat of the peer's draws our flight once per 100 ms, and restarts the timer."""
+    flight = new_flight()
+    flight.replace([record(0)], 0.0)
+    assert flight.answer_repeat(0.05) == []
+    assert flight.answer_repeat(0.1)
+    assert flight.answer_repeat(0.15) == []
+    assert flight.deadline == 0.2
+
+
+def test_the_final_flight() -> None:
+    """It goes out at once, without a timer, and again only on request, at most every 100 ms."""
+    flight = new_flight()
+    flight.replace([record(0)], 0.0)
+    final = [record(1), record(0, b"ciphertext", epoch=1)]
+    assert flight.finish(final, 1.0)
+    assert flight.deadline is None
+    assert flight.handle_timer(100.0) == []
+    assert flight.repeat_final(1.05) == []
+    assert flight.repeat_final(1.1)
+    assert flight.repeat_final(1.15) == []
+
+
+def test_nothing_to_repeat() -> None:
+    """The side whose flight was not the last keeps none."""
+    flight = new_flight()
+    flight.replace([record(0)], 0.0)
+    assert flight.finish([], 1.0) == []
+    assert flight.repeat_final(100.0) == []

@@ -1,0 +1,44 @@
+"""SRTP keying material, RFC 5764 section 4.2."""
+
+import pytest
+
+from rtcproto.dtls.keying import openssl_profiles, profile_from_openssl
+from tests.support.dtls import DtlsPair, config
+
+LENGTHS = {1: 60, 2: 60, 7: 56, 8: 88}
+
+
+@pytest.mark.parametrize(("profile", "length"), LENGTHS.items())
+def test_both_ends_export_the_same(profile: int, length: int) -> None:
+    """Two keys and two salts of the profile's sizes, equal on both ends."""
+    pair = DtlsPair(config("client", profiles=(profile,)), config("server", profiles=(profile,)))
+    pair.connect()
+    client, server = pair.completed(pair.client), pair.completed(pair.server)
+    assert client.keying_material == server.keying_material
+    assert len(client.keying_material) == length
+    assert client.profile == server.profile == profile
+
+
+def test_sessions_do_not_share_keys() -> None:
+    """The same two identities get other keys every time."""
+    materials = set()
+    for _ in range(3):
+        pair = DtlsPair()
+        pair.connect()
+        materials.add(pair.completed(pair.client).keying_material)
+    assert len(materials) == 3
+
+
+def test_names() -> None:
+    """Order is kept on the way to OpenSSL; names come back as code points."""
+    assert openssl_profiles((8, 1)) == b"SRTP_AEAD_AES_256_GCM:SRTP_AES128_CM_SHA1_80"
+    assert [profile_from_openssl(openssl_profiles((p,))) for p in LENGTHS] == list(LENGTHS)
+    assert profile_from_openssl(b"") is None
+
+
+def test_keys_are_not_printed() -> None:
+    """The event's representation has no key in it."""
+    pair = DtlsPair()
+    pair.connect()
+    event = pair.completed(pair.client)
+    assert "keying_material" not in repr(event)
