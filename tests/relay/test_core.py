@@ -21,7 +21,8 @@ from rtcproto.routing import (
     StaticDirectory,
     encode_header,
 )
-from rtcproto.routing.table import IDLE_TIMEOUT, TAKEOVER_SILENCE
+from rtcproto.routing.table import IDLE_TIMEOUT, TAKEOVER_SILENCE, FlowEvent
+from tests.support.contract import MachineContract, Subject
 
 PUBLIC = ("203.0.113.1", 3478)
 PUBLIC_6 = ("2001:db8:ff::1", 3478)
@@ -435,3 +436,54 @@ def test_every_reason_has_a_label() -> None:
     """Labels are what metrics show."""
     assert len({reason.label for reason in Drop}) == len(Drop)
     assert Drop.BAD_TOKEN.label == "bad_token"
+
+
+class Face:
+    """One face of a relay as an ordinary machine, so that the common laws apply to it."""
+
+    def __init__(self, is_outside: bool) -> None:
+        self.core = make_core(max_flows=10)
+        self.is_outside = is_outside
+        inside(self.core, RTP)
+        self.core.next_events()
+        self.handle_timer = self.core.handle_timer
+        self.get_timer = self.core.get_timer
+        self.datagrams_to_send = self.core.datagrams_to_send
+
+    def next_events(self) -> list[FlowEvent]:
+        return self.core.next_events()
+
+    def receive_datagram(self, data: bytes, source: Address, now: float) -> None:
+        if self.is_outside:
+            self.core.receive_outside(data, source, PUBLIC, now)
+        else:
+            self.core.receive_inside(data, source, now)
+
+
+class TestOutsideFace(MachineContract):
+    """Clients may send anything."""
+
+    def subject(self) -> Subject:
+        """The peer is a client with a flow; what goes inward is larger by one header."""
+        return Subject(
+            machine=Face(is_outside=True),
+            samples=[RTP, DTLS, ANSWER, INDICATION, check(), check(2, 5)],
+            forged=[check(9), b"", encode_header(CLIENT, PUBLIC) + RTP, RTP, check()],
+            source=CLIENT,
+            mtu=MAX_DATAGRAM_IN + 38,
+            amplification=39.0,
+        )
+
+
+class TestInsideFace(MachineContract):
+    """A transceiver may send anything; strangers draw nothing."""
+
+    def subject(self) -> Subject:
+        """The peer is a transceiver; it may fill the table, here of 10 flows."""
+        return Subject(
+            machine=Face(is_outside=False),
+            samples=[encode_header((CLIENT[0], 1 + n), PUBLIC) + RTP for n in range(12)],
+            forged=[encode_header(CLIENT, PUBLIC), encode_header(CLIENT, PUBLIC) + DTLS, RTP],
+            source=FIRST,
+            mtu=MAX_DATAGRAM_IN,
+        )
