@@ -1,0 +1,1 @@
+"""Tests of rtcproto.asyncio, without an event loop or a socket."""
