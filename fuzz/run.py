@@ -27,10 +27,13 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 
 # One input of these is a whole scene of many operations, so N inputs are N/weight scenes.
-WEIGHTS = {"session_ops": 50, "dtls_machine": 10}
+WEIGHTS = {"session_ops": 50, "endpoint_ops": 10, "dtls_machine": 10}
 
 # Targets that read the same format share its words.
 SAME_WORDS = {"dtls_machine": "dtls_record", "peek": "stun", "sdp_answer": "sdp_offer"}
+
+# Test vectors of the repository that are good seeds, too.
+SHARED = {"sdp_offer": "vectors/sdp/*.sdp", "sdp_answer": "vectors/sdp/*.sdp"}
 
 MAX_CRASHES = 10
 
@@ -43,9 +46,11 @@ def _module(name: str) -> Any:
 
 
 def corpus(target: str) -> list[bytes]:
-    """The committed inputs of a target: its corpus and its crashes."""
+    """The committed inputs of a target: its corpus, its crashes, test vectors of its kind."""
     folders = (HERE / "corpus" / target, HERE / "crashes" / target)
     files = sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir())
+    if target in SHARED:
+        files += sorted((HERE.parent / "tests").glob(SHARED[target]))
     return [path.read_bytes() for path in files]
 
 

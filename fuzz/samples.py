@@ -6,7 +6,9 @@ input means the same on every machine and no foreign corpus is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from itertools import count
 
 from rtcproto import dtls, rtp, sdp, srtp, stun
 from rtcproto.routing import EncipheredTokenCodec, PlaintextTokenCodec, RoutingToken, TokenCodec
@@ -16,12 +18,14 @@ __all__ = [
     "DTLS_CLIENT",
     "NOW",
     "OFFER",
+    "PASSWORD",
     "SRTP_KEYS",
     "STUN_KEY",
     "TOKENS",
     "TOKEN_CODEC",
     "UNIX_TIME",
     "check",
+    "entropy",
     "rtp_packet",
     "token_ufrag",
 ]
@@ -103,3 +107,13 @@ def rtp_packet(sequence: int = 1, payload: bytes = b"\x78" + bytes(60)) -> bytes
         extension_profile=profile,
         extension_data=data,
     ).serialize()
+
+
+def entropy(name: str) -> Callable[[int], bytes]:
+    """What machines take as `entropy`: the same bytes at every run, never the same twice."""
+    counter = count()
+
+    def draw(size: int) -> bytes:
+        return hashlib.shake_128(f"{name}/{next(counter)}".encode()).digest(size)
+
+    return draw

@@ -189,6 +189,15 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "first-flight": length_prefixed(flights[:1]),
         },
         "dtls_record": {f"flight{n}": flight for n, flight in enumerate(flights[:6])},
+        "endpoint_ops": {
+            "paths": bytes.fromhex(
+                "02 00 00 00 04 00 05 02 02 00 01 01 04 01 05 03 07 00 05 04 06"
+            ),
+            "forged": bytes.fromhex("00 00 00 00 02 00 00 03 00 08 00 03 01 20 01 02 00 00 00 03"),
+            "sessions": bytes.fromhex(
+                "06 06 06 02 01 01 00 02 02 01 00 04 00 07 01 07 00 05 05 06"
+            ),
+        },
         "opus": opus_packets(),
         "opus_fmtp": {f"fmtp{n}": text.encode() for n, text in enumerate(FMTPS)},
         "peek": messages,

@@ -9,13 +9,11 @@ call that neither side, nor consent, brought about.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
-from itertools import count
 
 from fuzz.ops import Script
-from fuzz.samples import NOW, UNIX_TIME, check, rtp_packet
+from fuzz.samples import NOW, UNIX_TIME, check, entropy, rtp_packet
 from rtcproto import demux
 from rtcproto.config import SessionConfig
 from rtcproto.datagram import MAX_DATAGRAM_OUT, Address, Datagram
@@ -54,15 +52,6 @@ def _identity() -> Identity:
     return Identity.generate(UNIX_TIME)
 
 
-def _entropy(name: str) -> Callable[[int], bytes]:
-    counter = count()
-
-    def draw(size: int) -> bytes:
-        return hashlib.shake_128(f"{name}/{next(counter)}".encode()).digest(size)
-
-    return draw
-
-
 class _Side:
     """A session, what it heard and said, and what is on the way to it."""
 
@@ -72,7 +61,7 @@ class _Side:
             addresses=(address,),
             ice_lite=lite,
             setup=setup,
-            entropy=_entropy(name),
+            entropy=entropy(name),
         )
         self.session = Session(config, UNIX_TIME, NOW)
         self.address = address

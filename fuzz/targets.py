@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from fuzz.endpoint_scene import endpoint_ops
 from fuzz.ops import relay_ops
 from fuzz.samples import (
     ANSWER_CONFIG,
@@ -268,6 +269,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "directory_entry": directory_entry,
     "dtls_machine": dtls_machine,
     "dtls_record": dtls_record,
+    "endpoint_ops": endpoint_ops,
     "opus": opus_target,
     "opus_fmtp": opus_fmtp,
     "peek": peek,
