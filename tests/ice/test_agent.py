@@ -19,7 +19,15 @@ from rtcproto.ice import (
     PathValidated,
     host_candidate,
 )
-from rtcproto.stun import Attribute, Class, ErrorCode, Message
+from rtcproto.stun import (
+    Attribute,
+    Class,
+    ErrorCode,
+    Message,
+    Method,
+    ShortTermKey,
+    build,
+)
 from rtcproto.testing import (
     FIRST_ADDRESS,
     SECOND_ADDRESS,
@@ -382,6 +390,81 @@ def test_checks_before_the_description() -> None:
     agent.set_remote(THEIRS, [], NOW + 1)
     (check,) = agent.datagrams_to_send()
     assert check.destination == REMOTE
+
+
+def test_answer_is_never_larger_than_its_request() -> None:
+    """A minimal authentic request over IPv6 is shorter than a success: it is not answered."""
+    base, source = ("2001:db8::1", 5), ("2001:db8::2", 6)
+    agent = make_agent(NOW, remotes=[], locals_=[base])
+    attributes = [
+        (Attribute.USERNAME, f"{OURS.ufrag}:{THEIRS.ufrag}"),
+        (Attribute.PRIORITY, 1),
+    ]
+    data = build(
+        Method.BINDING, Class.REQUEST, bytes(12), attributes, ShortTermKey(OURS.pwd), False
+    )
+    assert agent.receive_datagram(data, source, NOW, base)
+    assert [kind_of(d) for d in agent.datagrams_to_send()] == [Class.REQUEST]
+    assert agent.is_validated((source, base))
+
+
+def test_pending_nomination_is_void_after_a_role_switch() -> None:
+    """8.1.1: once we are controlling, what the peer asked for before selects nothing."""
+    agent, peer = make_agent(NOW, controlling=False), Peer()
+    (check,) = agent.datagrams_to_send()
+    agent.receive_datagram(peer.request(USE_CANDIDATE, controlling=True), REMOTE, NOW, LOCAL)
+    agent.receive_datagram(peer.request(controlling=False, tie_breaker=0), REMOTE, NOW, LOCAL)
+    assert agent.controlling
+    agent.datagrams_to_send()
+    agent.receive_datagram(peer.answer(check), REMOTE, NOW, LOCAL)
+    assert agent.selected_path is None
+    nomination = agent.datagrams_to_send()[-1]
+    assert Message.parse(nomination.data).get(Attribute.USE_CANDIDATE)
+
+
+def test_indications_and_other_methods_say_nothing() -> None:
+    """RFC 8445 section 11: a Binding indication is a keepalive; other methods are not ours."""
+    agent = make_agent(NOW)
+    agent.datagrams_to_send()
+    for method, cls in ((Method.BINDING, Class.INDICATION), (3, Class.REQUEST)):
+        data = build(method, cls, bytes(12), [], ShortTermKey(OURS.pwd))
+        assert not agent.receive_datagram(data, REMOTE, NOW, LOCAL)
+    assert agent.stats().rejected == {"method": 2}
+    assert agent.datagrams_to_send() == []
+
+
+def test_several_sockets() -> None:
+    """Every base makes pairs of its own; datagrams leave from it; strange sockets are refused."""
+    other = ("192.0.2.7", 5000)
+    agent, peer = make_agent(NOW, locals_=[LOCAL, other]), Peer()
+    agent.handle_timer(NOW + 0.05)
+    checks = agent.datagrams_to_send()
+    assert {check.source for check in checks} == {LOCAL, other}
+    for check in checks:
+        wrong = other if check.source == LOCAL else LOCAL
+        answer = peer.answer(check)
+        assert not agent.receive_datagram(answer, REMOTE, NOW + 0.06, wrong)
+        assert not agent.receive_datagram(answer, REMOTE, NOW + 0.06, REMOTE)
+        assert agent.receive_datagram(answer, REMOTE, NOW + 0.06, check.source)
+        assert agent.is_proven((REMOTE, check.source))
+    assert not agent.is_proven((REMOTE, REMOTE))
+    assert agent.round_trip_time == pytest.approx(0.01)
+
+
+def test_full_tables_refuse_new_paths() -> None:
+    """With every pair valid and the table full, one more address is answered and no more."""
+    remotes = [host_candidate((f"198.51.100.{n}", 1)) for n in range(1, 65)]
+    config = IceConfig(max_paths=100, pacing=0.001)
+    agent, peer = make_agent(NOW, remotes=remotes, config=config), Peer()
+    now = NOW
+    for n in range(1, 200):
+        for request in agent.datagrams_to_send():
+            if kind_of(request) == Class.REQUEST:
+                agent.receive_datagram(peer.answer(request), request.destination, now, LOCAL)
+        agent.receive_datagram(peer.request(), ("203.0.113.1", n), now, LOCAL)
+        now += 0.001
+        agent.handle_timer(now)
+    assert agent.stats().rejected["paths"] > 0
 
 
 def test_usage_errors() -> None:

@@ -172,3 +172,52 @@ def test_controlled_agent_falls_back() -> None:
     assert agent.selected_path == (second, LOCAL)
     assert not agent.is_validated((first, LOCAL))
     assert [e for e in agent.next_events() if isinstance(e, PathLost)] == []
+
+
+def test_slow_nomination_gives_way() -> None:
+    """While a nomination is unanswered, a pair that answers later is nominated instead."""
+    other = ("198.51.100.3", 1)
+    agent, peer = make_agent(NOW), Peer()
+    (check,) = agent.datagrams_to_send()
+    agent.receive_datagram(peer.answer(check), REMOTE, NOW + 0.01, LOCAL)
+    (first,) = agent.datagrams_to_send()
+    assert first.destination == REMOTE
+    agent.add_remote_candidate(host_candidate(other), NOW + 1)
+    (check,) = agent.datagrams_to_send()
+    agent.receive_datagram(peer.answer(check), other, NOW + 1.01, LOCAL)
+    (second,) = agent.datagrams_to_send()
+    assert second.destination == other
+    assert Message.parse(second.data).get(Attribute.USE_CANDIDATE)
+    # The answer to the one given up proves its pair still, and selects nothing.
+    agent.receive_datagram(peer.answer(first), REMOTE, NOW + 1.02, LOCAL)
+    assert agent.selected_path is None
+    agent.receive_datagram(peer.answer(second), other, NOW + 1.03, LOCAL)
+    assert agent.selected_path == (other, LOCAL)
+
+
+def test_unanswered_nomination_fails_its_pair() -> None:
+    """7.2.5.2.3: a nominating request that times out fails the pair; or consent does, before."""
+    config = IceConfig(request_retransmissions=2)
+    agent, peer = make_agent(NOW, config=config), Peer()
+    (check,) = agent.datagrams_to_send()
+    agent.receive_datagram(peer.answer(check), REMOTE, NOW, LOCAL)
+    now = NOW
+    while (deadline := agent.get_timer()) is not None:
+        now = deadline
+        agent.handle_timer(now)
+    assert now == NOW + 8.5
+    assert agent.next_events()[-1] == PathLost(silent_for=8.5)
+
+
+def test_revoked_consent_moves_at_once() -> None:
+    """A controlling agent whose selected pair fails takes the next valid one and nominates it."""
+    net = Relays()
+    net.world.run_for(20)
+    first = net.selected
+    pair = net.agent._selection.selected
+    assert pair is not None
+    net.agent._fail(pair, net.world.now)
+    assert net.selected not in (first, None)
+    net.world.run_for(10)
+    assert net.lite.selected_path is not None
+    assert net.lite.selected_path[1] == net.selected
