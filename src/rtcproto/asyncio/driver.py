@@ -18,6 +18,8 @@ import socket
 import sys
 import time
 
+import attrs
+
 from rtcproto.asyncio.call import Call, EventHandler
 from rtcproto.config import EndpointConfig
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, normalise
@@ -177,6 +179,7 @@ async def open_endpoint(
 ) -> Driver:
     """Bind a UDP socket to `bind` (an IP address; port 0 for any) and drive an endpoint on it.
 
+    Where the sessions' `addresses` have port 0, the bound port is advertised.
     Raises OSError if the address cannot be bound.
     """
     host, port = bind
@@ -188,8 +191,15 @@ async def open_endpoint(
             # A relay's header can make a handshake datagram exceed a link's MTU.
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         sock.bind((host, port))
+        config = _with_port(config, sock.getsockname()[1])
         endpoint = Endpoint(config, time.time(), time.monotonic())
     except BaseException:
         sock.close()
         raise
     return Driver(endpoint, sock, drain_tick)
+
+
+def _with_port(config: EndpointConfig, port: int) -> EndpointConfig:
+    # A client learns its port by binding the socket, and then it is too late to say so.
+    addresses = tuple((host, named or port) for host, named in config.session.addresses)
+    return attrs.evolve(config, session=attrs.evolve(config.session, addresses=addresses))
