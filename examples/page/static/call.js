@@ -1,0 +1,137 @@
+// One call: an offer is posted, the answer applied, the phases of the set-up are timed.
+//
+// The server is reached by the addresses in its answer alone: no ICE servers, and the
+// offer is posted at once, before any candidate is gathered. The server learns our
+// address from our first connectivity check.
+
+const CALLS = "/v1/realtime/calls";
+
+// How long a server may take to answer the offer, milliseconds.
+const ANSWER_TIMEOUT = 10_000;
+
+/** Events: "phase" {name, elapsed ms}, "track" {stream}, "state" {state}, "closed" {reason}. */
+export class Call extends EventTarget {
+  #pc = new RTCPeerConnection();
+  #started = performance.now();
+  #location = null;
+  #reached = new Set();
+  #closed = false;
+
+  constructor(track, stream) {
+    super();
+    this.#pc.addTrack(track, stream);
+    this.#pc.addEventListener("track", (event) => this.#onTrack(event));
+    this.#pc.addEventListener("connectionstatechange", () => this.#onState());
+    this.#pc.addEventListener("iceconnectionstatechange", () => {
+      if (["connected", "completed"].includes(this.#pc.iceConnectionState)) this.#reach("ice");
+    });
+  }
+
+  /** Resolves once the answer is applied; rejects with an Error fit to be shown. */
+  async place() {
+    try {
+      await this.#pc.setLocalDescription();
+      this.#reach("offer");
+      const answer = await this.#post(this.#pc.localDescription.sdp);
+      if (this.#closed) {
+        this.#delete();
+        return;
+      }
+      this.#reach("answer");
+      await this.#pc.setRemoteDescription({ type: "answer", sdp: answer });
+      this.#watchDtls();
+    } catch (error) {
+      if (this.#closed) return;
+      this.close(error.message);
+      throw error;
+    }
+  }
+
+  getStats() {
+    return this.#pc.getStats();
+  }
+
+  /** Ends the call here and tells the server. */
+  close(reason = "hung up") {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#pc.close();
+    this.#delete();
+    this.#emit("closed", { reason });
+  }
+
+  async #post(offer) {
+    let response;
+    try {
+      response = await fetch(CALLS, {
+        method: "POST",
+        headers: { "Content-Type": "application/sdp" },
+        body: offer,
+        signal: AbortSignal.timeout(ANSWER_TIMEOUT),
+      });
+    } catch (error) {
+      if (error.name === "TimeoutError") throw new Error("The server did not answer in time.");
+      throw new Error("The server cannot be reached.");
+    }
+    const body = await response.text();
+    if (!response.ok) throw new Error(errorMessage(response, body));
+    const location = response.headers.get("Location");
+    this.#location = location && new URL(location, response.url);
+    return body;
+  }
+
+  #delete() {
+    if (!this.#location) return;
+    // The call is over here whatever becomes of this; the server also ends it by itself
+    // when our packets stop. `keepalive` lets it finish after the page is gone.
+    fetch(this.#location, { method: "DELETE", keepalive: true }).catch(() => {});
+    this.#location = null;
+  }
+
+  #onTrack({ track, streams }) {
+    const arrived = () => this.#reach("media");
+    track.addEventListener("unmute", arrived);
+    if (!track.muted) arrived();
+    this.#emit("track", { stream: streams[0] ?? new MediaStream([track]) });
+  }
+
+  #watchDtls() {
+    const transport = this.#pc.getSenders()[0]?.transport;
+    const look = () => {
+      if (transport?.state === "connected") this.#reach("dtls");
+    };
+    transport?.addEventListener("statechange", look);
+    look();
+  }
+
+  #onState() {
+    const state = this.#pc.connectionState;
+    if (state === "connected") {
+      // Covers browsers that do not show their transports.
+      this.#reach("ice");
+      this.#reach("dtls");
+    }
+    this.#emit("state", { state });
+    if (state === "failed") this.close("The connection to the server was lost.");
+  }
+
+  #reach(name) {
+    if (this.#closed || this.#reached.has(name)) return;
+    this.#reached.add(name);
+    this.#emit("phase", { name, elapsed: performance.now() - this.#started });
+  }
+
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+}
+
+function errorMessage(response, body) {
+  try {
+    const { message } = JSON.parse(body).error;
+    if (message) return `The server refused the call: ${message}`;
+  } catch {
+    // Not our JSON: something in front of the server answered.
+  }
+  return `The server refused the call (HTTP ${response.status}).`;
+}
