@@ -205,6 +205,7 @@ class Endpoint:
                 self._fence(entry)
                 continue
             self._drain(entry, now)
+        self._prune()
 
     # Verbs
 
@@ -355,6 +356,13 @@ class Endpoint:
                 self._deadlines = [item for item in self._deadlines if item[2].armed == item[0]]
                 heapq.heapify(self._deadlines)
 
+    def _prune(self) -> None:
+        # Only the top can be asked for: it must be a deadline that still counts,
+        # or an endpoint without sessions would keep waking its driver.
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][2].armed != deadlines[0][0]:
+            heapq.heappop(deadlines)
+
     def _settle(self, entry: _Entry) -> None:
         if entry.connecting:
             entry.connecting = False
@@ -368,6 +376,7 @@ class Endpoint:
             if self._by_path.get(path) is entry:
                 del self._by_path[path]
         entry.armed = None
+        self._prune()
         self._settle(entry)
         self._closed[reason.name] = self._closed.get(reason.name, 0) + 1
 

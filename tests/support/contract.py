@@ -119,7 +119,7 @@ def footprint(root: object) -> int:
 
 
 _PROPERTY = settings(
-    max_examples=40,
+    max_examples=25,
     # The class is inherited by design: one body, many machines.
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )

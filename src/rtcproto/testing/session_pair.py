@@ -10,7 +10,7 @@ from typing import Any
 
 from rtcproto.config import SessionConfig
 from rtcproto.dtls import Identity
-from rtcproto.events import AudioReceived, Connected, Event
+from rtcproto.events import AudioReceived, Connected, Event, SessionClosed
 from rtcproto.session import Session
 from rtcproto.testing.link import LinkConfig
 from rtcproto.testing.nat import Nat
@@ -69,6 +69,7 @@ class SessionPair(Pair[Session, Session]):
             world.now,
         )
         super().__init__(world, self.client, self.server, config, back, nat=nat)
+        self.first.final = self.second.final = _is_final
 
     def describe(self) -> None:
         """Exchange offer and answer, without any delay."""
@@ -104,3 +105,7 @@ class SessionPair(Pair[Session, Session]):
         """The events of one kind that `session` reported, in order."""
         host = self.first if session is self.client else self.second
         return [event for _, event in host.events if isinstance(event, kind)]
+
+
+def _is_final(event: Event) -> bool:
+    return isinstance(event, SessionClosed)
