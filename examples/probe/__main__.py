@@ -1,0 +1,7 @@
+"""`python -m examples.probe`."""
+
+import sys
+
+from examples.probe.main import main
+
+sys.exit(main())
