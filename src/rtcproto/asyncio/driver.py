@@ -1,8 +1,7 @@
 """A thin asyncio driver: one UDP socket, one `Endpoint`, one deadline.
 
-The only module of the library that touches a clock, a socket or a source of
-randomness. It does what the loop in the package's docstring does, and nothing
-else: every protocol decision is the endpoint's.
+It does what the loop in the package's docstring does, and nothing else: every
+protocol decision is the endpoint's. Created by `open_endpoint`.
 
 The socket is drained at each wake-up instead of asking the event loop again for
 every datagram: at voice rates wake-ups cost more than everything else together.
@@ -15,18 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import sys
 import time
 
-import attrs
-
 from rtcproto.asyncio.call import Call, EventHandler
-from rtcproto.config import EndpointConfig
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, normalise
 from rtcproto.endpoint import Endpoint, SessionId
 from rtcproto.events import Event, SessionClosed
+from rtcproto.routing import HEADER_SIZE
 
-__all__ = ["Driver", "open_endpoint"]
+__all__ = ["DRAIN_TICK", "Driver"]
 
 logger = logging.getLogger("rtcproto.asyncio")
 
@@ -38,12 +34,9 @@ DRAIN_TICK = 0.002
 # its timers and other tasks.
 MAX_DRAIN = 512
 
-# The receive buffer asked of the kernel, bytes: half a second of 1,000 calls.
-RECEIVE_BUFFER = 4 << 20
-
-# Linux's ip(7); the socket module has no names for them before Python 3.14.
-IP_MTU_DISCOVER = 10
-IP_PMTUDISC_DONT = 0
+# Bytes asked of the socket: the largest datagram we take, behind two proxy
+# headers, and one more, so that a larger one is seen to be larger.
+MAX_READ = MAX_DATAGRAM_IN + 2 * HEADER_SIZE + 1
 
 
 class Driver:
@@ -109,7 +102,7 @@ class Driver:
         now = time.monotonic()
         for _ in range(MAX_DRAIN):
             try:
-                data, source = receive(MAX_DATAGRAM_IN + 1)
+                data, source = receive(MAX_READ)
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:  # an ICMP error of an earlier send surfaces here
@@ -172,34 +165,3 @@ class Driver:
         if deadline is not None:
             delay = max(0.0, deadline - time.monotonic())
             self._timer = self._loop.call_later(delay, self._on_timer)
-
-
-async def open_endpoint(
-    config: EndpointConfig, bind: Address, *, drain_tick: float = DRAIN_TICK
-) -> Driver:
-    """Bind a UDP socket to `bind` (an IP address; port 0 for any) and drive an endpoint on it.
-
-    Where the sessions' `addresses` have port 0, the bound port is advertised.
-    Raises OSError if the address cannot be bound.
-    """
-    host, port = bind
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        if sys.platform == "linux" and sock.family == socket.AF_INET:
-            # A relay's header can make a handshake datagram exceed a link's MTU.
-            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-        sock.bind((host, port))
-        config = _with_port(config, sock.getsockname()[1])
-        endpoint = Endpoint(config, time.time(), time.monotonic())
-    except BaseException:
-        sock.close()
-        raise
-    return Driver(endpoint, sock, drain_tick)
-
-
-def _with_port(config: EndpointConfig, port: int) -> EndpointConfig:
-    # A client learns its port by binding the socket, and then it is too late to say so.
-    addresses = tuple((host, named or port) for host, named in config.session.addresses)
-    return attrs.evolve(config, session=attrs.evolve(config.session, addresses=addresses))
