@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from rtcproto.dtls import Role
+from rtcproto.dtls import Role, handshaker
 from rtcproto.dtls.events import Counters
 from rtcproto.dtls.handshaker import MAX_HELD, Handshaker
 from rtcproto.dtls.record import ContentType, Record, parse_records
@@ -135,6 +135,18 @@ def test_a_hello_that_openssl_refuses() -> None:
     assert server.counters.restarts == 1
     assert server.shaker.failure is None
     assert server.take(*hello)
+
+
+def test_a_server_hello_that_openssl_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should one get past the vetting, the client says hello again instead of ending."""
+    client, _, hello = sides()
+    monkeypatch.setattr(handshaker, "vet", lambda *_args: None)
+    again = client.take(*parse_records(handshake_record(2, bytes(60))))
+    assert client.counters.restarts == 1
+    assert client.shaker.failure is None
+    assert [r.payload[0] for r in again] == [r.payload[0] for r in hello] == [1]
+    assert again[0].sequence == 1
+    assert again[0].payload != hello[0].payload
 
 
 def test_a_repeated_hello_draws_the_flight_again() -> None:

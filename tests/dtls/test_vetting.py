@@ -135,6 +135,10 @@ def test_good_server_hellos() -> None:
         (server_hello(extensions={23: b"", 14: b"\0\2\0\5\0"}), Refusal.NO_SRTP_PROFILE),
         (server_hello(extensions={23: b"", 14: b"\0\2\0\7\0", 16: b""}), Refusal.EXTENSIONS),
         (server_hello(extensions={23: b"", 0xFF01: b"\1x"}), Refusal.EXTENSIONS),
+        (server_hello(extensions={23: b"", 11: b"\2\0"}), Refusal.MALFORMED),
+        (server_hello(extensions={23: b"", 11: b"\1\1"}), Refusal.EXTENSIONS),
+        (server_hello(extensions={23: b"", 11: b""}), Refusal.MALFORMED),
+        (server_hello(extensions={23: b"", 14: b"\0\2\0\7\1x"}), Refusal.NO_SRTP_PROFILE),
     ],
 )
 def test_bad_server_hellos(body: bytes, refusal: Refusal) -> None:

@@ -201,9 +201,9 @@ class Engine:
 
 
 def _describe(error: SSL.Error) -> str:
-    """OpenSSL's reason in words: the last part of its first queued error."""
+    """OpenSSL's reason in words: of the last error in its queue, which is the TLS layer's."""
     match error.args:
-        case ([(_, _, str(reason)), *_],):
+        case ([*_, (_, _, str(reason))],):
             return reason
         case _:
             return str(error) or type(error).__name__

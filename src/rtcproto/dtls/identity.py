@@ -47,8 +47,10 @@ _CIPHERS = b":".join(
     ]
 )
 
-# SSL_OP_NO_RENEGOTIATION, OpenSSL 1.1.1 and later; pyOpenSSL has no name for it.
+# OpenSSL options without a name in pyOpenSSL. The second admits servers without
+# the renegotiation_info extension: what it protects is what the first forbids.
 _OP_NO_RENEGOTIATION = 1 << 30
+_OP_LEGACY_SERVER_CONNECT = 1 << 2
 
 _DTLS_1_2 = 0xFEFD
 _DAY = 86400.0
@@ -173,6 +175,7 @@ class Identity:
             | SSL.OP_NO_QUERY_MTU
             | SSL.OP_CIPHER_SERVER_PREFERENCE
             | _OP_NO_RENEGOTIATION
+            | _OP_LEGACY_SERVER_CONNECT
         )
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

@@ -160,16 +160,24 @@ def _vet_server_hello(hello: ServerHello, config: DtlsConfig) -> Refusal | None:
         return Refusal.COMPRESSION
     if not extensions.keys() <= _OFFERED:
         return Refusal.EXTENSIONS
+    # Whatever OpenSSL would abort over is refused here: a client cannot begin again,
+    # since the server has taken its first hello for good.
     # RFC 5746 section 3.4: empty in an initial handshake, or the client must abort.
     if extensions.get(Extension.RENEGOTIATION_INFO, b"\0") != b"\0":
+        return Refusal.EXTENSIONS
+    # RFC 8422 section 5.2: the list, if there, contains "uncompressed" (0).
+    reader = Reader(extensions.get(Extension.EC_POINT_FORMATS, b"\1\0"), "dtls")
+    formats = reader.vector(1)
+    reader.finish()
+    if 0 not in formats:
         return Refusal.EXTENSIONS
     if (ems := _vet_extended_master_secret(extensions, config)) is not None:
         return ems
     if config.profiles:
         # RFC 5764 section 4.1.1: the server's answer has exactly one profile.
-        chosen = extensions.get(Extension.USE_SRTP)
-        profiles = parse_use_srtp(chosen) if chosen is not None else ()
-        if len(profiles) != 1 or profiles[0] not in config.profiles:
+        # (length 2, the profile, no MKI, since we offer none).
+        chosen = extensions.get(Extension.USE_SRTP, b"")
+        if len(chosen) != 5 or parse_use_srtp(chosen)[0] not in config.profiles:
             return Refusal.NO_SRTP_PROFILE
     return None
 
