@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     try:
         settings = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+        if settings.quiet:
+            logging.getLogger().setLevel(logging.WARNING)
         asyncio.run(_serve(settings))
     except SettingsError as error:
         print(f"transceiver: {error}", file=sys.stderr)

@@ -40,6 +40,7 @@ class Settings:
     max_sessions: int = 1000
     tls: bool = False
     page: bool = True
+    quiet: bool = False
 
 
 def parse_arguments(arguments: Sequence[str]) -> Settings:
@@ -70,6 +71,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         setup=Setup(options.setup),
         max_sessions=options.max_sessions,
         tls=options.tls,
+        quiet=options.quiet,
     )
 
 
@@ -114,6 +116,7 @@ def _parser() -> LineParser:
         help="our DTLS role where the client leaves the choice")  # fmt: skip
     add("--max-sessions", type=_number(100_000), default=1000, metavar="N")
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
+    add("--quiet", action="store_true", help="log warnings only, not every call")
     return parser
 
 

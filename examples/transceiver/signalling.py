@@ -25,7 +25,15 @@ from rtcproto.errors import (
 )
 from rtcproto.sdp import MAX_BYTES
 
-__all__ = ["CORS_HEADERS", "Signalling", "error_response"]
+__all__ = [
+    "CORS_HEADERS",
+    "REFUSALS",
+    "RETRY_AFTER",
+    "Signalling",
+    "error_response",
+    "read_text",
+    "refusal",
+]
 
 logger = logging.getLogger("transceiver")
 
@@ -56,6 +64,28 @@ def error_response(
     )
 
 
+# What `read_text` and `Driver.accept_offer` raise for what a client did.
+REFUSALS = (DescriptionTooLarge, ParseError, DescriptionRefused, CapacityExceeded, TimeoutError)
+
+
+def refusal(error: Exception) -> web.Response:
+    """The answer to an offer that caused one of `REFUSALS`."""
+    match error:
+        case DescriptionTooLarge():
+            return error_response(413, "offer_too_large", str(error))
+        case ParseError():
+            return error_response(400, "malformed_offer", str(error))
+        case DescriptionRefused():
+            return error_response(422, "unacceptable_offer", str(error))
+        case CapacityExceeded():
+            headers = {"Retry-After": str(RETRY_AFTER)}
+            return error_response(503, "over_capacity", str(error), headers)
+        case TimeoutError():
+            return error_response(408, "body_timeout", "the body did not arrive in time")
+        case _:
+            raise error
+
+
 class Signalling:
     """Routes for one driver. `handler` gets every call's events."""
 
@@ -80,17 +110,8 @@ class Signalling:
         try:
             offer = await read_text(request)
             call, answer = self._driver.accept_offer(offer, self._handler)
-        except DescriptionTooLarge as error:
-            return error_response(413, "offer_too_large", str(error))
-        except ParseError as error:
-            return error_response(400, "malformed_offer", str(error))
-        except DescriptionRefused as error:
-            return error_response(422, "unacceptable_offer", str(error))
-        except CapacityExceeded as error:
-            headers = {"Retry-After": str(RETRY_AFTER)}
-            return error_response(503, "over_capacity", str(error), headers)
-        except TimeoutError:
-            return error_response(408, "body_timeout", "the body did not arrive in time")
+        except REFUSALS as error:
+            return refusal(error)
         call_id = str(CallId(self._owner.cluster, self._owner.owner, self._owner.epoch, call.id))
         logger.info("call %s: answered", call_id)
         return web.Response(
