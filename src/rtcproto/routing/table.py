@@ -28,7 +28,7 @@ calls pass through that state in a fraction of a second. Refusing new flows inst
 a flood lock out every new call. If all flows are proven the new one is refused.
 
 Every operation is O(1); expiry visits each flow once per `idle_timeout`, in slices
-of `EXPIRY_SLICE`, so that a million flows never stall forwarding.
+of `EXPIRY_SLICE`, so that many flows that end at once do not stall forwarding.
 Called by the relay's core, which reads `by_client` and `by_header` directly.
 """
 
@@ -69,7 +69,7 @@ IDLE_TIMEOUT = 30.0
 # intervals of a live client and some loss.
 TAKEOVER_SILENCE = 15.0
 
-# Flows of one process: about 0.5 KB each, and more calls than one core can forward.
+# Flows of one process: about 0.7 KB each, and more calls than one core can forward.
 MAX_FLOWS = 262_144
 
 # Events kept until somebody drains them. Later ones are dropped and counted; whoever
@@ -80,7 +80,7 @@ MAX_FLOW_EVENTS = 65_536
 BUCKET = 1.0
 
 # Flows looked at in one call of `handle_timer`, and the pause between slices, seconds.
-EXPIRY_SLICE = 512
+EXPIRY_SLICE = 256
 _SLICE_PAUSE = 0.001
 
 
