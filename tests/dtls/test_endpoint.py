@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from OpenSSL import SSL
 
 from rtcproto.dtls import (
     DataReceived,
@@ -20,6 +21,7 @@ from rtcproto.dtls import (
     Fingerprint,
     HandshakeCompleted,
     Role,
+    handshaker,
 )
 from rtcproto.dtls.record import parse_records
 from rtcproto.errors import UsageError
@@ -170,6 +172,56 @@ def test_no_common_profile() -> None:
     ]
 
 
+@pytest.mark.parametrize("role", list(Role))
+def test_the_certificate_is_compared_again_at_the_end(
+    role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if a wrong certificate got to OpenSSL, there are no keys, and no final flight."""
+    monkeypatch.setattr(handshaker, "vet", lambda *_args: None)
+    wrong = [identity("other").fingerprint]
+    pair = DtlsPair(
+        client_expects=wrong if role is Role.CLIENT else None,
+        server_expects=wrong if role is Role.SERVER else None,
+    )
+    end, peer = pair.client, pair.server
+    if role is Role.SERVER:
+        end, peer = peer, end
+    pair.start()
+    pair.run()
+    (event,) = pair.events[end]
+    assert isinstance(event, DtlsClosed)
+    assert event.reason is DtlsCloseReason.FINGERPRINT_MISMATCH
+    if role is Role.SERVER:
+        assert not any(isinstance(event, HandshakeCompleted) for event in pair.events[peer])
+
+
+def test_a_handshake_without_a_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should OpenSSL end without a profile where one is required, there are no keys."""
+    monkeypatch.setattr(handshaker, "vet", lambda *_args: None)
+    pair = DtlsPair(config("client", profiles=(1,)), config("server", profiles=(7,)))
+    pair.start()
+    pair.run()
+    assert pair.events[pair.server] == [DtlsClosed(reason=DtlsCloseReason.NO_SRTP_PROFILE)]
+
+
+def test_much_data_before_the_last_records() -> None:
+    """Finished and 12 KiB of data, and only then ChangeCipherSpec: nothing is lost."""
+    pair = DtlsPair()
+    pair.start()
+    while pair.server.state is not DtlsState.CONNECTED:
+        pair.step(math.inf)
+    ccs, finished = parse_records(pair.sent[pair.server][-1][1])
+    payloads = [bytes([n]) * 1200 for n in range(10)]
+    for payload in payloads:
+        pair.server.send_data(payload, pair.now)
+    for packet in [finished.raw, *pair.server.packets_to_send(), ccs.raw]:
+        assert pair.client.next_events() == []
+        pair.client.receive_packet(packet, pair.now)
+    completed, *received = pair.client.next_events()
+    assert isinstance(completed, HandshakeCompleted)
+    assert received == [DataReceived(data=payload) for payload in payloads]
+
+
 # -- Deadlines
 
 
@@ -313,6 +365,35 @@ def test_forgeries_after_the_handshake(content_type: int, epoch: int) -> None:
     pair.collect()
     pair.run(1.0)
     assert pair.events[pair.server][-1] == DataReceived(data=b"still")
+
+
+class _Refusing:
+    """A connection whose peer sent a fatal alert."""
+
+    def recv(self, _size: int) -> bytes:
+        """What pyOpenSSL does then."""
+        raise SSL.Error([("SSL routines", "", "tlsv1 alert internal error")])
+
+    def bio_write(self, _data: bytes) -> None:
+        """Take the record."""
+
+    def shutdown(self) -> None:
+        """What pyOpenSSL does on a connection that has failed."""
+        raise SSL.Error([("SSL routines", "", "protocol is shutdown")])
+
+
+def test_an_authenticated_fatal_alert() -> None:
+    """It ends the association, once, in OpenSSL's words."""
+    pair = DtlsPair()
+    pair.connect()
+    assert pair.server._handshaker is not None
+    pair.server._handshaker.engine._connection = _Refusing()  # type: ignore[assignment]
+    pair.client.send_data(b"x", pair.now)
+    pair.collect()
+    pair.run(1.0)
+    assert pair.events[pair.server][1:] == [
+        DtlsClosed(reason=DtlsCloseReason.PROTOCOL, detail="tlsv1 alert internal error")
+    ]
 
 
 # -- Oddly shaped peers

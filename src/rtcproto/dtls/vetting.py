@@ -34,29 +34,29 @@ from rtcproto.errors import ParseError
 
 __all__ = ["LAST_PLAINTEXT", "Refusal", "vet"]
 
-T = HandshakeType
+_T = HandshakeType
 
 # What may follow what, RFC 5246 section 7.3 with client authentication. None is
 # the start. A full handshake is the only kind: nothing is ever resumed.
 _NEXT: dict[Role, dict[int | None, frozenset[int]]] = {
     Role.SERVER: {
-        None: frozenset({T.CLIENT_HELLO}),
-        T.CLIENT_HELLO: frozenset({T.CERTIFICATE}),
-        T.CERTIFICATE: frozenset({T.CLIENT_KEY_EXCHANGE}),
-        T.CLIENT_KEY_EXCHANGE: frozenset({T.CERTIFICATE_VERIFY}),
+        None: frozenset({_T.CLIENT_HELLO}),
+        _T.CLIENT_HELLO: frozenset({_T.CERTIFICATE}),
+        _T.CERTIFICATE: frozenset({_T.CLIENT_KEY_EXCHANGE}),
+        _T.CLIENT_KEY_EXCHANGE: frozenset({_T.CERTIFICATE_VERIFY}),
     },
     Role.CLIENT: {
-        None: frozenset({T.SERVER_HELLO, T.HELLO_VERIFY_REQUEST}),
-        T.HELLO_VERIFY_REQUEST: frozenset({T.SERVER_HELLO, T.HELLO_VERIFY_REQUEST}),
-        T.SERVER_HELLO: frozenset({T.CERTIFICATE}),
-        T.CERTIFICATE: frozenset({T.SERVER_KEY_EXCHANGE}),
-        T.SERVER_KEY_EXCHANGE: frozenset({T.CERTIFICATE_REQUEST, T.SERVER_HELLO_DONE}),
-        T.CERTIFICATE_REQUEST: frozenset({T.SERVER_HELLO_DONE}),
+        None: frozenset({_T.SERVER_HELLO, _T.HELLO_VERIFY_REQUEST}),
+        _T.HELLO_VERIFY_REQUEST: frozenset({_T.SERVER_HELLO, _T.HELLO_VERIFY_REQUEST}),
+        _T.SERVER_HELLO: frozenset({_T.CERTIFICATE}),
+        _T.CERTIFICATE: frozenset({_T.SERVER_KEY_EXCHANGE}),
+        _T.SERVER_KEY_EXCHANGE: frozenset({_T.CERTIFICATE_REQUEST, _T.SERVER_HELLO_DONE}),
+        _T.CERTIFICATE_REQUEST: frozenset({_T.SERVER_HELLO_DONE}),
     },
 }
 
 # The peer's last message before its ChangeCipherSpec.
-LAST_PLAINTEXT = {Role.SERVER: T.CERTIFICATE_VERIFY, Role.CLIENT: T.SERVER_HELLO_DONE}
+LAST_PLAINTEXT = {Role.SERVER: _T.CERTIFICATE_VERIFY, Role.CLIENT: _T.SERVER_HELLO_DONE}
 
 # ECDHE with an AEAD, by who signs: RFC 5289 section 3.2, RFC 7905 section 2.
 _ECDSA_SUITES = frozenset({0xC02B, 0xC02C, 0xCCA9})
@@ -112,11 +112,11 @@ def vet(
     body = message.body
     try:
         match message.message_type:
-            case T.CLIENT_HELLO:
+            case _T.CLIENT_HELLO:
                 return _vet_client_hello(ClientHello.parse(body), config)
-            case T.SERVER_HELLO:
+            case _T.SERVER_HELLO:
                 return _vet_server_hello(ServerHello.parse(body), config)
-            case T.CERTIFICATE:
+            case _T.CERTIFICATE:
                 return _vet_certificate(body, fingerprints)
             case _:
                 _check_shape(message.message_type, body)
@@ -203,23 +203,23 @@ def _check_shape(message_type: int, body: bytes) -> None:
     """Raise `ParseError` unless the message has the outline that RFC 5246 section 7.4 draws."""
     reader = Reader(body, "dtls")
     match message_type:
-        case T.HELLO_VERIFY_REQUEST:
+        case _T.HELLO_VERIFY_REQUEST:
             reader.take(2)
             reader.vector(1)
-        case T.SERVER_KEY_EXCHANGE:
+        case _T.SERVER_KEY_EXCHANGE:
             # RFC 8422 section 5.4: named_curve (3), the group, the point, the signature.
             if reader.uint(1) != 3 or reader.uint(2) not in _GROUPS or not reader.vector(1):
                 raise reader.fail("no ephemeral key on a named curve")
             reader.take(2)
             reader.vector(2)
-        case T.CERTIFICATE_REQUEST:
+        case _T.CERTIFICATE_REQUEST:
             reader.vector(1)
             reader.vector(2)
             reader.vector(2)
-        case T.CLIENT_KEY_EXCHANGE:
+        case _T.CLIENT_KEY_EXCHANGE:
             if not reader.vector(1):
                 raise reader.fail("no ephemeral key")
-        case T.CERTIFICATE_VERIFY:
+        case _T.CERTIFICATE_VERIFY:
             reader.take(2)
             reader.vector(2)
         case _:
