@@ -174,7 +174,10 @@ def test_expiry_is_sliced() -> None:
         reply(table, client=("192.0.2.1", 1000 + n))
     now = IDLE_TIMEOUT + BUCKET
     sizes = []
-    while (timer := table.get_timer()) is not None:
+    for _ in range(10):
+        timer = table.get_timer()
+        if timer is None:
+            break
         now = max(now, timer)
         table.handle_timer(now)
         sizes.append(len(table))
