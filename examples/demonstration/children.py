@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Coroutine, Sequence
@@ -25,6 +27,19 @@ MAX_RESTART_DELAY = 5.0
 STOP_TIMEOUT = 3.0
 
 
+# linux/prctl.h
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    # Runs in the child before the program starts: if we are killed without a
+    # chance to stop it, the kernel does; nothing must hold on to the ports.
+    if _libc is not None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class ChildFailed(Exception):
     """A program could not be started. One line."""
 
@@ -44,6 +59,8 @@ class Child:
         self._say = say
         self._process: Process | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        # Until it is ready, what it writes is only remembered: the last line says why it failed.
+        self._ready = False
         self._last_line = ""
 
     async def start(self) -> None:
@@ -62,8 +79,9 @@ class Child:
         await self._end()
 
     async def _start_once(self) -> Process:
+        self._ready = False
         process = self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdout=PIPE, stderr=PIPE, cwd=ROOT
+            *self._command, stdout=PIPE, stderr=PIPE, cwd=ROOT, preexec_fn=_end_with_parent
         )
         assert process.stdout is not None, "it is a pipe"
         assert process.stderr is not None, "it is a pipe"
@@ -80,6 +98,7 @@ class Child:
             await process.wait()
             await errors
             raise ChildFailed(self._last_line or f"{self.name}: ended at once")
+        self._ready = True
         self._say(f"{self.name}: process {process.pid}")
         self._spawn(self._read(process.stdout, self._hear_nothing))
         return process
@@ -125,7 +144,8 @@ class Child:
 
     def _hear_error(self, line: str) -> None:
         self._last_line = line
-        self._say(f"{self.name}: {line}")
+        if self._ready:
+            self._say(f"{self.name}: {line}")
 
     def _hear_nothing(self, line: str) -> None:
         """Standard output is for the ready line; it is read so that nothing blocks."""
