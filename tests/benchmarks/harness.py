@@ -208,7 +208,6 @@ def steady() -> Iterator[None]:
     pins = hasattr(os, "sched_setaffinity")
     allowed = os.sched_getaffinity(0) if pins else set()
     collects = gc.isenabled()
-    gc.collect()
     gc.disable()
     if pins:
         os.sched_setaffinity(0, {max(allowed)})

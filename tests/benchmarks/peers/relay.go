@@ -1,0 +1,46 @@
+// A plain UDP relay in Go, for comparison: one goroutine, one socket outside and one inside,
+// a table of flows, every known or new client to one backend. It does less than ours: no
+// token, no header, no counters, no limits, and nothing comes back.
+//
+//	relay BACKEND:PORT
+//
+// prints "ready HOST:PORT" and forwards until killed.
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+)
+
+func main() {
+	backend := netip.MustParseAddrPort(os.Args[1])
+	loopback := net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	outside, err := net.ListenUDP("udp4", &loopback)
+	if err != nil {
+		panic(err)
+	}
+	inside, err := net.ListenUDP("udp4", &loopback)
+	if err != nil {
+		panic(err)
+	}
+	_ = outside.SetReadBuffer(4 << 20)
+	_ = inside.SetWriteBuffer(4 << 20)
+	fmt.Printf("ready %s\n", outside.LocalAddr())
+
+	flows := make(map[netip.AddrPort]netip.AddrPort)
+	buffer := make([]byte, 2048)
+	for {
+		size, source, err := outside.ReadFromUDPAddrPort(buffer)
+		if err != nil {
+			continue
+		}
+		destination, known := flows[source]
+		if !known {
+			destination = backend
+			flows[source] = destination
+		}
+		_, _ = inside.WriteToUDPAddrPort(buffer[:size], destination)
+	}
+}

@@ -1,0 +1,301 @@
+"""Relay rows: CPU per forwarded packet, and the delay a relay adds, for whole programs on loopback.
+
+The relay runs as a process on one core, the load on another. 64 clients send 200-byte packets
+inward. Ours is the program as shipped, set up by real checks with tokens and answers of the
+transceiver; the peers are plain: they do no more than look the flow up and forward. What
+counts is the CPU time of the relay process, with its share of the kernel's work, per packet that
+arrived at the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from rtcproto import stun
+from rtcproto.routing import (
+    HEADER_SIZE,
+    EncipheredTokenCodec,
+    RoutingToken,
+    TokenCodec,
+    parse_address,
+)
+from tests.benchmarks.harness import Candidate, Contest, Row, Sizes, Skipped
+from tests.benchmarks.programs import build_c, build_go, cores, cpu_seconds, scratch, started
+
+__all__ = ["ROWS"]
+
+CLIENTS = 64
+SIZE = 200
+SECONDS = 1.0
+BUFFER = 4 << 20
+KEY_ID, OWNER = "A", 1
+
+# What owners send to prove a flow: anything that looks like SRTP.
+MEDIA = b"\x80\x6f" + bytes(30)
+
+
+@attrs.frozen(kw_only=True)
+class Rig:
+    """One relay with its clients (connected sockets) and the sink behind it."""
+
+    pid: int
+    sink: socket.socket
+    clients: list[socket.socket]
+    prefix: bytes = b""
+
+    def traffic(self, program: Path, rate: float, seconds: float) -> dict[str, float]:
+        """Send for so long: what `peers/traffic.c` prints, and the relay's CPU `cost` in us."""
+        descriptors = [self.sink.fileno(), *(client.fileno() for client in self.clients)]
+        command = [str(program), f"{rate:.1f}", str(seconds), str(SIZE), self.prefix.hex() or "-"]
+        before = cpu_seconds(self.pid)
+        done = subprocess.run(
+            [*command, *map(str, descriptors)],
+            pass_fds=descriptors,
+            preexec_fn=partial(os.sched_setaffinity, 0, {cores()[1]}),
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=seconds + 30,
+        )
+        spent = cpu_seconds(self.pid) - before
+        seen: dict[str, float] = json.loads(done.stdout)
+        if not seen["received"]:
+            raise AssertionError("the relay forwarded nothing")
+        seen["cost"] = spent * 1e6 / seen["received"]
+        return seen
+
+
+def _sink() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    sock.bind(("127.0.0.1", 0))
+    sock.settimeout(5)
+    return sock
+
+
+def _clients(stack: ExitStack, relay: tuple[str, int]) -> list[socket.socket]:
+    clients = []
+    for _ in range(CLIENTS):
+        sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sock.connect(relay)
+        sock.settimeout(5)
+        clients.append(sock)
+    return clients
+
+
+# -- Ours
+
+
+def _our_rig(stack: ExitStack, folder: Path) -> Rig:
+    sink = stack.enter_context(_sink())
+    key = secrets.token_bytes(16)
+    keys = folder / "keys"
+    keys.write_text(f"{KEY_ID} {key.hex()} active\n")
+    host, port = sink.getsockname()
+    command = [sys.executable, "-m", "examples.relay", "--listen", "127.0.0.1:0"]
+    command += ["--inside", "127.0.0.1:0", "--keys", str(keys), "--allow-loopback"]
+    process, line = stack.enter_context(
+        started([*command, "--transceiver", f"0/{OWNER}={host}:{port}"], core=cores()[0])
+    )
+    # "relay ready: clients at HOST:PORT, inside HOST:PORT, ..."
+    outside = parse_address(line.partition("clients at ")[2].partition(",")[0])
+    clients = _clients(stack, outside)
+    codec = EncipheredTokenCodec({KEY_ID: key}, KEY_ID)
+    for number, client in enumerate(clients):
+        _open_flow(client, sink, codec, number)
+    return Rig(pid=process.pid, sink=sink, clients=clients)
+
+
+def _open_flow(client: socket.socket, sink: socket.socket, codec: TokenCodec, nonce: int) -> None:
+    """A check inward, its answer and one packet of media outward: the flow is known and proven."""
+    token = RoutingToken(cluster=0, owner=OWNER, epoch=0, nonce=nonce)
+    key = stun.ShortTermKey("the password of the owner")
+    transaction = secrets.token_bytes(12)
+    client.send(stun.RequestTemplate(f"{codec.encode(token)}:peer", key).build(transaction))
+    data, inside = sink.recvfrom(2048)
+    header = data[:HEADER_SIZE]
+    answer = stun.SuccessTemplate(key).build(transaction, client.getsockname())
+    for packet in (answer, MEDIA):
+        sink.sendto(header + packet, inside)
+        if client.recv(2048) != packet:
+            raise AssertionError("the relay gave the client something else")
+
+
+# -- Peers
+
+
+def _plain_rig(stack: ExitStack, command: list[str]) -> Rig:
+    sink = stack.enter_context(_sink())
+    process, line = stack.enter_context(started(_with_sink(command, sink), core=cores()[0]))
+    clients = _clients(stack, parse_address(line.removeprefix("ready ").strip()))
+    return Rig(pid=process.pid, sink=sink, clients=clients)
+
+
+def _with_sink(command: list[str], sink: socket.socket) -> list[str]:
+    host, port = sink.getsockname()
+    return [part.format(host=host, port=port) for part in command]
+
+
+def _go_rig(stack: ExitStack, folder: Path) -> Rig:
+    return _plain_rig(stack, [str(build_go("relay.go", folder)), "{host}:{port}"])
+
+
+def _c_rig(stack: ExitStack, folder: Path) -> Rig:
+    return _plain_rig(stack, [str(build_c("relay.c", folder)), "{host}", "{port}"])
+
+
+# TURN, RFC 8656 section 18.
+ALLOCATE, CHANNEL_BIND = 3, 9
+CHANNEL_NUMBER, XOR_PEER_ADDRESS, REQUESTED_TRANSPORT = 0x000C, 0x0012, 0x0019
+UDP = bytes((17, 0, 0, 0))
+CHANNEL = bytes((0x40, 0))
+
+
+def _coturn_rig(stack: ExitStack, folder: Path) -> Rig:
+    program = shutil.which("turnserver")
+    if program is None:
+        raise Skipped("turnserver (package coturn) is not installed")
+    sink = stack.enter_context(_sink())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [program, "--listening-ip=127.0.0.1", f"--listening-port={port}", "--no-auth"]
+    command += ["--relay-ip=127.0.0.1", "--allow-loopback-peers", "--no-tls", "--no-dtls"]
+    command += ["--no-cli", "--relay-threads=1", "--no-stdout-log", f"--log-file={folder}/turn"]
+    command += ["--realm=bench", f"--pidfile={folder}/turn.pid", f"--userdb={folder}/turn.db", "-n"]
+    process, _ = stack.enter_context(started(command, core=cores()[0], ready=False))
+    clients = _clients(stack, ("127.0.0.1", port))
+    for client in clients:
+        client.settimeout(0.2)
+        _turn(client, ALLOCATE, [(REQUESTED_TRANSPORT, UDP)])
+        host, peer_port = sink.getsockname()
+        cookie = stun.MAGIC_COOKIE.to_bytes(4, "big")
+        xor = bytes(a ^ b for a, b in zip(socket.inet_aton(host), cookie, strict=True))
+        peer = b"\0\1" + (peer_port ^ stun.MAGIC_COOKIE >> 16).to_bytes(2, "big") + xor
+        _turn(
+            client,
+            CHANNEL_BIND,
+            [(CHANNEL_NUMBER, CHANNEL + b"\0\0"), (XOR_PEER_ADDRESS, peer)],
+        )
+    prefix = CHANNEL + SIZE.to_bytes(2, "big")
+    return Rig(pid=process.pid, sink=sink, clients=clients, prefix=prefix)
+
+
+def _turn(client: socket.socket, method: int, attributes: list[tuple[int, bytes]]) -> None:
+    transaction = secrets.token_bytes(12)
+    request = stun.build(method, stun.Class.REQUEST, transaction, attributes, fingerprint=False)
+    for _ in range(50):
+        try:
+            client.send(request)
+            answer = stun.Message.parse(client.recv(2048))
+        except OSError:  # not listening yet, or lost
+            time.sleep(0.05)
+            continue
+        if answer.transaction_id == transaction:
+            if answer.cls != stun.Class.SUCCESS:
+                raise Skipped(f"coturn refuses TURN method {method}")
+            return
+    raise Skipped("coturn does not answer")
+
+
+# -- Rows
+
+PEERS: dict[str, Callable[[ExitStack, Path], Rig]] = {
+    "Go": _go_rig,
+    "coturn": _coturn_rig,
+    "C recvmmsg": _c_rig,
+}
+
+
+@contextmanager
+def _forwarding(rate: float, peers: tuple[str, ...], sizes: Sizes) -> Iterator[Contest]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        program = build_c("traffic.c", folder)
+        notes: dict[str, Any] = {}
+        skipped: dict[str, str] = {}
+
+        def candidate(name: str, rig: Rig) -> Candidate:
+            def measure() -> float:
+                seen = rig.traffic(program, rate, SECONDS)
+                forwarded = seen["received"] / seen["seconds"]
+                if rate:
+                    delivered = seen["received"] / seen["sent"]
+                    worst = min(notes.setdefault(f"{name} least delivered", 1.0), delivered)
+                    notes[f"{name} least delivered"] = worst
+                else:
+                    best = max(notes.setdefault(f"{name} packets/s", 0.0), forwarded)
+                    notes[f"{name} packets/s"] = best
+                return seen["cost"]
+
+            return measure
+
+        ours = candidate("rtcproto", _our_rig(stack, folder))
+        candidates: dict[str, Candidate] = {}
+        for name in peers:
+            try:
+                candidates[name] = candidate(name, PEERS[name](stack, folder))
+            except Skipped as reason:
+                skipped[name] = str(reason)
+        yield Contest(ours=ours, peers=candidates, skipped=skipped, notes=notes)
+
+
+@contextmanager
+def _delay(percentile: str, sizes: Sizes) -> Iterator[Contest]:
+    """At half of what the relay forwards in a flood, against a path without a relay."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        program = build_c("traffic.c", folder)
+        rig = _our_rig(stack, folder)
+        flood = rig.traffic(program, 0, SECONDS)
+        rate = flood["received"] / flood["seconds"] / 2
+        sink = stack.enter_context(_sink())
+        straight = Rig(pid=os.getpid(), sink=sink, clients=_clients(stack, sink.getsockname()))
+        yield Contest(
+            ours=lambda: rig.traffic(program, rate, SECONDS)[percentile],
+            peers={"direct path": lambda: straight.traffic(program, rate, SECONDS)[percentile]},
+            notes={"packets/s": rate},
+        )
+
+
+def _forwarding_row(name: str, rate: float, bars: dict[str, float | None]) -> Row:
+    return Row(
+        name=name,
+        unit="us",
+        bars=bars,
+        prepare=partial(_forwarding, rate, tuple(bars)),
+        rounds=7,
+        micro=False,
+    )
+
+
+ROWS = [
+    _forwarding_row("relay flood", 0, {"Go": 0.75, "coturn": 0.80, "C recvmmsg": 1.25}),
+    _forwarding_row("relay 50,000/s", 50_000, {"Go": 0.60, "coturn": None, "C recvmmsg": 1.0}),
+    _forwarding_row("relay 2,500/s", 2_500, {"Go": None, "coturn": None, "C recvmmsg": None}),
+    *(
+        Row(
+            name=f"relay delay {percentile}",
+            unit="us",
+            bars={"direct path": bar},
+            prepare=partial(_delay, percentile),
+            rounds=7,
+            micro=False,
+            difference=True,
+        )
+        for percentile, bar in (("p50", None), ("p99", 1000.0))
+    ),
+]
