@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,3 +157,21 @@ def test_the_server_chooses_the_profile(wanted: tuple[int, ...]) -> None:
     give(client, give(server, give(client, give(server, client.step()))))
     names = {1: b"SRTP_AES128_CM_SHA1_80", 7: b"SRTP_AEAD_AES_128_GCM", 8: b"SRTP_AEAD_AES_256_GCM"}
     assert client.connection.get_selected_srtp_profile() == names[wanted[0]]
+
+
+@pytest.mark.live
+def test_openssl_timer_fires_and_nobody_notices() -> None:
+    """After a real second OpenSSL resends by itself; what it wrote again does not come out."""
+    client, server = Engine(config("client"), Role.CLIENT), Engine(config("server"), Role.SERVER)
+    hello = client.step()
+    time.sleep(1.1)
+    timeout = client.connection.DTLSv1_get_timeout()
+    assert timeout == 0  # it is due
+    assert client.step() == []
+    answer = give(server, hello)
+    time.sleep(1.1)
+    reply = give(client, answer)
+    assert len(reply) == 5
+    final = give(server, reply)
+    assert [(r.content_type, r.epoch) for r in final] == [(20, 0), (22, 1)]
+    assert server.complete
