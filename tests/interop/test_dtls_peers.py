@@ -169,8 +169,22 @@ def _key_files(folder: Path, kind: str) -> tuple[list[str], Fingerprint]:
     key, certificate = folder / "key.pem", folder / "cert.pem"
     algorithm = ["rsa:2048"] if kind == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     subprocess.run(
-        [OPENSSL, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=peer"]
-        + ["-newkey", *algorithm, "-keyout", str(key), "-out", str(certificate)],
+        [
+            OPENSSL,
+            "req",
+            "-x509",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=peer",
+            "-newkey",
+            *algorithm,
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+        ],
         check=True,
         capture_output=True,
     )
@@ -199,8 +213,16 @@ def test_openssl_s_client(tmp_path: Path, udp: socket.socket, kind: str) -> None
     ours = Dtls(config(profiles=(7, 1)), Role.SERVER, [fingerprint], time.monotonic())
     ours.start(time.monotonic())
     program = _Program(
-        ["s_client", "-dtls1_2", "-connect", f"{host}:{port}", *options, *EXPORT]
-        + ["-use_srtp", "SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_128_GCM"],
+        [
+            "s_client",
+            "-dtls1_2",
+            "-connect",
+            f"{host}:{port}",
+            *options,
+            *EXPORT,
+            "-use_srtp",
+            "SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_128_GCM",
+        ],
         udp,
     )
     try:
@@ -237,8 +259,19 @@ def test_openssl_s_server(tmp_path: Path, udp: socket.socket, kind: str) -> None
         free.bind(("127.0.0.1", 0))
         peer = free.getsockname()
     program = _Program(
-        ["s_server", "-dtls1_2", "-4", "-accept", f"{peer[0]}:{peer[1]}", *options, *EXPORT]
-        + ["-Verify", "1", "-use_srtp", "SRTP_AEAD_AES_128_GCM"],
+        [
+            "s_server",
+            "-dtls1_2",
+            "-4",
+            "-accept",
+            f"{peer[0]}:{peer[1]}",
+            *options,
+            *EXPORT,
+            "-Verify",
+            "1",
+            "-use_srtp",
+            "SRTP_AEAD_AES_128_GCM",
+        ],
         udp,
     )
     ours = Dtls(config(profiles=(1, 7)), Role.CLIENT, [fingerprint], time.monotonic())
