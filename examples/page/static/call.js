@@ -9,6 +9,9 @@ const CALLS = "/v1/realtime/calls";
 // How long a server may take to answer the offer, milliseconds.
 const ANSWER_TIMEOUT = 10_000;
 
+// How long it may take to accept that the call is over, milliseconds.
+const HANGUP_TIMEOUT = 2_000;
+
 /** Events: "phase" {name, elapsed ms}, "track" {stream}, "state" {state}, "closed" {reason}. */
 export class Call extends EventTarget {
   #pc = new RTCPeerConnection();
@@ -34,7 +37,7 @@ export class Call extends EventTarget {
       this.#reach("offer");
       const answer = await this.#post(this.#pc.localDescription.sdp);
       if (this.#closed) {
-        this.#delete();
+        await this.#delete();
         return;
       }
       this.#reach("answer");
@@ -51,12 +54,13 @@ export class Call extends EventTarget {
     return this.#pc.getStats();
   }
 
-  /** Ends the call here and tells the server. */
+  /** Ends the call, here and on the server. */
   close(reason = "hung up") {
     if (this.#closed) return;
     this.#closed = true;
-    this.#pc.close();
-    this.#delete();
+    // The server hears of it first: once our side is closed, its side has gone as well,
+    // and the request would find nothing to delete.
+    this.#delete().finally(() => this.#pc.close());
     this.#emit("closed", { reason });
   }
 
@@ -80,12 +84,17 @@ export class Call extends EventTarget {
     return body;
   }
 
-  #delete() {
-    if (!this.#location) return;
-    // The call is over here whatever becomes of this; the server also ends it by itself
-    // when our packets stop. `keepalive` lets it finish after the page is gone.
-    fetch(this.#location, { method: "DELETE", keepalive: true }).catch(() => {});
+  async #delete() {
+    const location = this.#location;
     this.#location = null;
+    if (!location) return;
+    try {
+      // `keepalive` lets it finish after the page is gone.
+      const signal = AbortSignal.timeout(HANGUP_TIMEOUT);
+      await fetch(location, { method: "DELETE", keepalive: true, signal });
+    } catch {
+      // The server ends the call by itself when our packets stop.
+    }
   }
 
   #onTrack({ track, streams }) {

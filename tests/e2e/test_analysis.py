@@ -1,0 +1,72 @@
+"""The analyser can tell that a signal came back, and can tell that it did not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.e2e.analysis import MATCH, RATE, WINDOW, Samples, find, signal
+
+SECONDS = 2.0
+
+
+def echoed(played: Samples, delay: float, noise: float = 0.0) -> Samples:
+    """What is recorded when it comes back after `delay` seconds, with noise."""
+    silence = np.zeros(int(delay * RATE), dtype=np.float32)
+    rng = np.random.default_rng(12345)
+    recorded = np.concatenate([silence, played, silence])
+    recorded += noise * rng.standard_normal(len(recorded)).astype(np.float32)
+    return recorded
+
+
+@pytest.mark.parametrize("delay", [0.04, 0.731])
+def test_a_delayed_signal_is_found_whole(delay: float) -> None:
+    """Every window is found, at its true delay."""
+    played = signal(1, SECONDS)
+    found = find(played, echoed(played, delay, noise=0.02))
+    assert found.share == 1.0
+    assert max(abs(value - delay) for value in found.delay) < 0.0005
+
+
+def test_another_signal_is_not_found() -> None:
+    """Negative control: of a signal that was not played, hardly a window is found."""
+    recorded = echoed(signal(1, SECONDS), 0.05)
+    assert find(signal(2, SECONDS), recorded).share < 0.05
+
+
+def test_silence_and_noise_are_not_the_signal() -> None:
+    """Negative control: neither a dead line nor a noisy one counts."""
+    played = signal(1, SECONDS)
+    assert find(played, np.zeros_like(played)).share == 0.0
+    assert find(played, echoed(np.zeros_like(played), 0.0, noise=0.3)).share == 0.0
+
+
+def test_the_wrong_order_is_noticed() -> None:
+    """Pieces of the signal in another order are no echo."""
+    played = signal(1, SECONDS)
+    pieces = played.reshape(-1, 4 * WINDOW)
+    recorded = np.concatenate([pieces[::2], pieces[1::2]]).ravel()
+    assert find(played, recorded).share < 0.6
+
+
+def test_a_gap_is_shown_and_what_follows_is_found_at_its_new_delay() -> None:
+    """After an interruption the delay may be another; windows after it count again."""
+    played = signal(1, SECONDS)
+    cut = RATE // 2
+    rest = np.concatenate([np.zeros(RATE // 10, dtype=np.float32), played[2 * cut :]])
+    recorded = np.concatenate([played[:cut], np.zeros(cut, dtype=np.float32), rest])
+    found = find(played, recorded)
+    assert [(round(begin, 2), round(end, 2)) for begin, end in found.gaps()] == [(0.5, 1.0)]
+    assert found.delay[-1] == pytest.approx(0.1, abs=0.001)
+
+
+def test_no_window_resembles_another() -> None:
+    """What makes a match mean something: no two windows are alike at any small shift."""
+    played = signal(1, 1.0)
+    windows = played.reshape(-1, WINDOW)
+    for index, window in enumerate(windows[:-2]):
+        rest = played[(index + 1) * WINDOW :]
+        products = np.correlate(rest, window, "valid")
+        sums = np.concatenate(([0.0], np.cumsum(rest.astype(np.float64) ** 2)))
+        energy = (sums[WINDOW:] - sums[:-WINDOW]) * float(np.dot(window, window))
+        assert float(np.median(np.abs(products) / np.sqrt(energy))) < MATCH / 2
