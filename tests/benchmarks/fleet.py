@@ -1,0 +1,149 @@
+"""Many clients of ours in one loop: what loads the servers of the session rows.
+
+Sessions of the library, each with its own socket, driven by hand: packets leave evenly
+spaced over a frame's 20 ms, as those of callers who know nothing of one another do.
+"""
+
+from __future__ import annotations
+
+import resource
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from rtcproto import Identity, Session, SessionConfig
+from rtcproto.events import AudioReceived, Connected, SessionClosed
+from rtcproto.srtp import Profile
+
+__all__ = ["FRAME", "Fleet"]
+
+FRAME = 0.02  # seconds per packet
+SAMPLES = 960
+# One 20 ms Opus packet of the size of a voice call: configuration 15 (hybrid, full band).
+PAYLOAD = b"\x78" + bytes(79)
+# Sessions that are set up at the same time.
+AT_ONCE = 20
+
+
+class Fleet:
+    """`count` sessions with whoever `answer`s their offers. Connected when made."""
+
+    def __init__(
+        self, count: int, profiles: Sequence[Profile], answer: Callable[[str], str]
+    ) -> None:
+        _allow_files(count + 100)
+        self.echoes = 0
+        self._identity = Identity.generate(time.time())
+        self._profiles = tuple(profiles)
+        self._sessions: list[tuple[Session, socket.socket]] = []
+        self._by_descriptor: dict[int, tuple[Session, socket.socket]] = {}
+        self._connected: set[int] = set()
+        self._sent: list[int] = []
+        self._poll = select.epoll()
+        self._timers_at = 0.0
+        self.add(count, answer)
+
+    def add(self, count: int, answer: Callable[[str], str]) -> None:
+        """More sessions."""
+        wanted = len(self._sessions) + count
+        while len(self._sessions) < wanted:
+            for _ in range(min(AT_ONCE, wanted - len(self._sessions))):
+                self._open(answer)
+            deadline = time.monotonic() + 30
+            while len(self._connected) < len(self._sessions):
+                self._step(0.0)
+                if time.monotonic() > deadline:
+                    raise AssertionError("sessions do not connect")
+
+    def talk(self, seconds: float, interval: float = FRAME) -> int:
+        """Send a packet every `interval` seconds in every session; returns how many were sent."""
+        sessions, sent = self._sessions, 0
+        gap = interval / len(sessions)
+        start = now = time.monotonic()
+        while now < start + seconds:
+            while sent * gap <= now - start:
+                number = sent % len(sessions)
+                session, sock = sessions[number]
+                session.send_audio(PAYLOAD, now, timestamp=self._sent[number] * SAMPLES, level=30)
+                self._sent[number] += 1
+                sent += 1
+                _flush(session, sock)
+            self._step(0.0002)
+            now = time.monotonic()
+        return sent
+
+    def settle(self, seconds: float) -> None:
+        """Only receive and keep the sessions alive."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._step(0.001)
+
+    def close(self) -> None:
+        """Leave without a word."""
+        self._poll.close()
+        for _, sock in self._sessions:
+            sock.close()
+
+    def _open(self, answer: Callable[[str], str]) -> None:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind(("127.0.0.1", 0))
+        config = SessionConfig(
+            identity=self._identity,
+            addresses=(sock.getsockname(),),
+            ice_lite=False,
+            allow_loopback=True,
+            srtp_profiles=self._profiles,
+        )
+        now = time.monotonic()
+        session = Session(config, time.time(), now)
+        self._sessions.append((session, sock))
+        self._sent.append(0)
+        self._by_descriptor[sock.fileno()] = session, sock
+        self._poll.register(sock.fileno(), select.EPOLLIN)
+        session.accept_answer(answer(session.create_offer(now)), time.monotonic())
+        _flush(session, sock)
+
+    def _step(self, rest: float) -> None:
+        ready = self._poll.poll(0)
+        if not ready and rest:
+            # epoll's own timeout counts in milliseconds.
+            time.sleep(rest)
+        now = time.monotonic()
+        for descriptor, _ in ready:
+            session, sock = self._by_descriptor[descriptor]
+            try:
+                data, source = sock.recvfrom(2048)
+            except OSError:
+                continue
+            session.receive_datagram(data, source, now)
+            _flush(session, sock)
+            for event in session.next_events():
+                if isinstance(event, AudioReceived):
+                    self.echoes += 1
+                elif isinstance(event, Connected):
+                    self._connected.add(descriptor)
+                elif isinstance(event, SessionClosed):
+                    raise AssertionError(f"a session ended: {event}")
+        if now >= self._timers_at:
+            self._timers_at = now + 0.005
+            for session, sock in self._sessions:
+                deadline = session.get_timer()
+                if deadline is not None and deadline <= now:
+                    session.handle_timer(now)
+                    _flush(session, sock)
+
+
+def _flush(session: Session, sock: socket.socket) -> None:
+    for datagram in session.datagrams_to_send():
+        try:
+            sock.sendto(datagram.data, datagram.destination)
+        except OSError:
+            continue
+
+
+def _allow_files(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(count, hard), hard))
