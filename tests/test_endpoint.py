@@ -372,6 +372,20 @@ class TestRelays:
         assert capture.octets_to("10.0.0.2") > 0
         assert capture.octets_to("10.0.0.1") == 0
 
+    def test_the_end_of_a_session_releases_its_flow(self) -> None:
+        """The last datagram to the relay is a header with nothing behind it."""
+        scene = Scene(advertised=PUBLIC, relays=("10.0.0.0/24",))
+        capture = Capture()
+        scene.network.tap(capture)
+        scene.network.tap(Tunnel())
+        session_id, client = scene.connect()
+        scene.endpoint.close_session(session_id, scene.world.now)
+        scene.world.run_for(0.1)
+        to_relay = [p.data for _, p in capture.packets if p.destination == RELAY]
+        release = encode_header(client.addresses[0], PUBLIC)
+        assert to_relay.count(release) == 1
+        assert to_relay[-1] == release
+
     def test_a_forged_datagram_moves_no_path(self) -> None:
         """What is not authentic does not change where answers go, whichever relay it came by."""
         scene = Scene(advertised=PUBLIC, relays=("10.0.0.0/24",))

@@ -372,9 +372,13 @@ class Endpoint:
         if self._entries.pop(entry.id, None) is None:
             return
         del self._by_ufrag[entry.ufrag]
-        for path in entry.paths:
+        for path, route in entry.paths.items():
             if self._by_path.get(path) is entry:
                 del self._by_path[path]
+                if route.hop is not None:
+                    # A header with nothing behind it tells the relay that we are done
+                    # with this client: its next session need not wait for an expiry.
+                    self._out.append(Datagram(route.header, route.hop))
         entry.armed = None
         self._prune()
         self._settle(entry)
