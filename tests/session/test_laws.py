@@ -75,7 +75,7 @@ def conversation(address: Address) -> tuple[bytes, ...]:
     return tuple(seen_by(capture, address))
 
 
-class TestNewServer(MachineContract):
+class TestNewServer(MachineContract, examples=8):
     """A server that has answered and waits for the first check."""
 
     def subject(self) -> Subject:
@@ -86,7 +86,7 @@ class TestNewServer(MachineContract):
         return subject(pair.server, pair.server.close, FIRST_ADDRESS, stale)
 
 
-class TestNewClient(MachineContract):
+class TestNewClient(MachineContract, examples=8):
     """A client that has begun to check."""
 
     def subject(self) -> Subject:
@@ -97,7 +97,7 @@ class TestNewClient(MachineContract):
         return subject(pair.client, pair.client.close, SECOND_ADDRESS, stale)
 
 
-class TestConnectedServer(MachineContract):
+class TestConnectedServer(MachineContract, examples=8):
     """A server in a call, attacked from the very address of its peer."""
 
     def subject(self) -> Subject:
@@ -110,7 +110,7 @@ class TestConnectedServer(MachineContract):
         return subject(pair.server, pair.server.close, FIRST_ADDRESS, samples)
 
 
-class TestConnectedClient(MachineContract):
+class TestConnectedClient(MachineContract, examples=8):
     """A client in a call."""
 
     def subject(self) -> Subject:
@@ -133,7 +133,7 @@ class TestUndescribed(MachineContract):
         return subject(session, session.close, FIRST_ADDRESS, conversation(SECOND_ADDRESS))
 
 
-class TestEndpoint(MachineContract):
+class TestEndpoint(MachineContract, examples=8):
     """An endpoint with two calls that nobody has checked yet."""
 
     def subject(self) -> Subject:

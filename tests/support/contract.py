@@ -124,9 +124,28 @@ _PROPERTY = settings(
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 
+# Each example of this one is a flood by itself.
+LONG_TEST = "test_6_state_is_bounded"
+LONG_EXAMPLES = 5
+
 
 class MachineContract:
-    """The seven properties; subclasses define `subject`."""
+    """The seven properties; subclasses define `subject`.
+
+    A machine that is expensive to make says so:
+    `class TestCall(MachineContract, examples=8)`.
+    """
+
+    def __init_subclass__(cls, examples: int | None = None) -> None:
+        """Wrap the properties anew, with their number of examples."""
+        super().__init_subclass__()
+        if examples is None:
+            return
+        for name, test in vars(MachineContract).items():
+            if name.startswith("test_"):
+                body = given(st.data())(test.hypothesis.inner_test)
+                number = min(examples, LONG_EXAMPLES) if name == LONG_TEST else examples
+                setattr(cls, name, settings(_PROPERTY, max_examples=number)(body))
 
     def subject(self) -> Subject:
         """A fresh machine and what is known of it."""
@@ -203,7 +222,7 @@ class MachineContract:
             assert _drain(machine) == ([], [])
             assert machine.get_timer() is None
 
-    @settings(_PROPERTY, max_examples=5)
+    @settings(_PROPERTY, max_examples=LONG_EXAMPLES)
     @given(st.data())
     def test_6_state_is_bounded(self, data: st.DataObject) -> None:
         """Unauthenticated datagrams without end do not make it grow without end."""
