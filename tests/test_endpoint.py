@@ -122,6 +122,30 @@ def test_an_endpoint_calls_out() -> None:
     assert endpoint.stats(session_id, world.now).outbound_rtp.packets_sent == 1
 
 
+def test_the_first_answer_finds_a_client_on_one_socket() -> None:
+    """A shell that names no local address gets the answer to its first check to the session.
+
+    Dropped, it would cost the pacing of a second check (50 ms) in every call.
+    """
+    world = World(2)
+    network = Network(world, LinkConfig(delay=0.001))
+    full = SessionConfig(
+        identity=identity(), addresses=(SERVER,), ice_lite=False, entropy=world.entropy("e")
+    )
+    endpoint = Endpoint(EndpointConfig(session=full), UNIX_TIME, world.now)
+    network.attach(endpoint, SERVER)
+    peer_address = ("192.0.2.9", 4000)
+    lite = SessionConfig(
+        identity=identity(), addresses=(peer_address,), entropy=world.entropy("lite")
+    )
+    peer = network.attach(Session(lite, UNIX_TIME, world.now), peer_address)
+    session_id, offer = endpoint.create_offer(world.now)
+    endpoint.accept_answer(session_id, peer.machine.accept_offer(offer, world.now), world.now)
+    world.run_for(0.02)
+    assert endpoint.stats(session_id, world.now).state == "connected"
+    assert endpoint.endpoint_stats().datagrams_dropped == {}
+
+
 class TestAdmission:
     """Limits are refusals before anything is created."""
 

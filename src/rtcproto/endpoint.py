@@ -333,6 +333,10 @@ class Endpoint:
                     self._drop("no_route")
                     continue
                 route = self._adopt(entry, path, now)
+                if path[1] is not None:
+                    # Our first check names its own address; the answer comes without
+                    # one where the shell has a single socket.
+                    self._adopt(entry, (path[0], None), now)
             if route.hop is None:
                 self._out.append(datagram)
             else:
