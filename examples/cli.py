@@ -7,14 +7,25 @@ is opened. HOST is always numeric, and IPv6 is written `[::1]:3478`.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from ipaddress import ip_address
+from pathlib import Path
 from typing import NoReturn
 
 from rtcproto.datagram import Address
-from rtcproto.errors import ParseError
-from rtcproto.routing import parse_address
+from rtcproto.errors import ParseError, UsageError
+from rtcproto.routing import TokenCodec, codec_from_text, parse_address
 
-__all__ = ["LineParser", "SettingsError", "address", "host", "show"]
+__all__ = [
+    "LineParser",
+    "SettingsError",
+    "address",
+    "host",
+    "integer",
+    "read_text_file",
+    "show",
+    "token_codec",
+]
 
 
 class SettingsError(Exception):
@@ -43,6 +54,40 @@ def host(text: str) -> str:
         return str(ip_address(text.removeprefix("[").removesuffix("]")))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: not an IP address") from None
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Argument type: a decimal number from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        # Longer ones would cost time to convert before they are refused.
+        if not (text.isascii() and text.isdigit() and len(text) <= 10):
+            raise argparse.ArgumentTypeError(f"{text!r}: expected {low} to {high}")
+        if not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def read_text_file(path: str, flag: str) -> str:
+    """What is in a file that `flag` names. Raises SettingsError."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{flag} {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{flag} {path}: not a text file") from None
+
+
+def token_codec(path: str, flag: str, *, allow_plaintext: bool = False) -> TokenCodec:
+    """The codec of the token key file that `flag` names. Raises SettingsError."""
+    try:
+        return codec_from_text(read_text_file(path, flag), allow_plaintext=allow_plaintext)
+    except ParseError as error:
+        raise SettingsError(f"{flag} {path}: line {error.offset}: {error.reason}") from None
+    except UsageError as error:
+        raise SettingsError(f"{flag} {path}: {error}") from None
 
 
 def show(value: Address) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from ipaddress import ip_address
 
 import attrs
 
-from examples.cli import LineParser, SettingsError, address, host
+from examples.cli import LineParser, SettingsError, address, host, integer
 from rtcproto.datagram import Address
 
 __all__ = ["DemoSettings", "SettingsError", "parse_arguments"]
@@ -99,20 +98,14 @@ def _parser() -> LineParser:
     add("--relay", type=address, action="append", default=[], metavar="HOST:PORT",
         help="where a relay listens for clients (may be repeated)")  # fmt: skip
     add("--no-relay", action="store_true", help="clients talk to the transceivers' own ports")
-    add("--transceivers", type=_count, default=2, metavar="N", help="how many (default 2)")
+    add("--transceivers", type=integer(1, 100), default=2, metavar="N", help="how many (default 2)")
     add("--advertise", type=host, action="append", default=[], metavar="HOST",
         help="the host that answers name, where it is not the bound one (one per address family)",
         )  # fmt: skip
     add("--probe", action="store_true", help="place a call and print what it was like")
     add("--once", action="store_true", help="exit after that call, with its status")
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
-    add("--max-sessions", type=_count, default=1000, metavar="N",
+    add("--max-sessions", type=integer(1, 100_000), default=1000, metavar="N",
         help="calls that one transceiver takes (default 1000)")  # fmt: skip
     add("--verbose", action="store_true", help="print what happens to every call")
     return parser
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to 10000")
-    return int(text)

@@ -6,13 +6,11 @@ status is 1 if none of the keys wrote it, 2 if the question cannot be answered.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from rtcproto.errors import ParseError, UsageError
-from rtcproto.routing import TokenCodec, codec_from_text
+from examples.cli import LineParser, SettingsError, token_codec
+from rtcproto.routing import TokenCodec
 
 __all__ = ["explain", "main"]
 
@@ -31,16 +29,16 @@ def explain(ufrag: str, codec: TokenCodec) -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Explain the token on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m examples.relay.explain")
+    parser = LineParser(prog="python -m examples.relay.explain", allow_abbrev=False)
     parser.add_argument("--keys", required=True, metavar="FILE", help="the relay's key file")
     parser.add_argument("--allow-plaintext-tokens", action="store_true")
     parser.add_argument("ufrag", help="the server's ufrag, or a whole USERNAME")
-    options = parser.parse_args(arguments)
     try:
-        text = Path(options.keys).read_text(encoding="utf-8")
-        codec = codec_from_text(text, allow_plaintext=options.allow_plaintext_tokens)
-    except (OSError, UnicodeDecodeError, ParseError, UsageError) as error:
-        print(f"explain: {options.keys}: {error}", file=sys.stderr)
+        options = parser.parse_args(arguments)
+        plaintext = options.allow_plaintext_tokens
+        codec = token_codec(options.keys, "--keys", allow_plaintext=plaintext)
+    except SettingsError as error:
+        print(f"explain: {error}", file=sys.stderr)
         return 2
     line = explain(options.ufrag, codec)
     if line is None:

@@ -17,9 +17,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from examples.cli import show
 from examples.relay.server import RelayServer
 from examples.relay.settings import SettingsError, parse_arguments
-from rtcproto.datagram import Address
 
 __all__ = ["main"]
 
@@ -37,17 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(number, lambda _number, _frame: server.stop())
         count = len(settings.transceivers)
         print(
-            f"relay ready: clients at {', '.join(map(_show, server.publics))},"
-            f" inside {_show(server.inside)}, {count} transceiver{'s' if count != 1 else ''}",
+            f"relay ready: clients at {', '.join(map(show, server.publics))},"
+            f" inside {show(server.inside)}, {count} transceiver{'s' if count != 1 else ''}",
             flush=True,
         )
         server.run()
     return 0
-
-
-def _show(address: Address) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from examples.cli import show
 from examples.relay.settings import RelaySettings, SettingsError
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address
 from rtcproto.relay import RelayConfig, RelayCore
@@ -177,8 +178,7 @@ class RelayServer:
         try:
             sock.bind(address)
         except OSError as error:
-            host = f"[{address[0]}]" if ":" in address[0] else address[0]
-            raise SettingsError(f"{flag} {host}:{address[1]}: {error.strerror}") from None
+            raise SettingsError(f"{flag} {show(address)}: {error.strerror}") from None
         return sock
 
     # The two loops below run once per packet: everything they use is bound to a local name, and

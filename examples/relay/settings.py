@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
-from pathlib import Path
-from typing import NoReturn
 
 import attrs
 
+from examples.cli import (
+    LineParser,
+    SettingsError,
+    address,
+    host,
+    read_text_file,
+    token_codec,
+)
 from rtcproto.datagram import Address
 from rtcproto.errors import ParseError, UsageError
 from rtcproto.routing import (
@@ -17,17 +23,11 @@ from rtcproto.routing import (
     Entry,
     StaticDirectory,
     TokenCodec,
-    codec_from_text,
-    parse_address,
     parse_entry,
 )
 from rtcproto.routing.directory import parse_entries
 
 __all__ = ["RelaySettings", "SettingsError", "parse_arguments"]
-
-
-class SettingsError(Exception):
-    """Settings that cannot work; the text is one line for the person who made them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,16 +53,16 @@ class RelaySettings:
             raise SettingsError("--listen: at least one public address is needed")
         if not self.transceivers:
             raise SettingsError("no transceivers: use --transceiver or --directory")
-        advertised = [_version(host) for host in self.advertise]
+        advertised = [_version(name) for name in self.advertise]
         if len(set(advertised)) != len(advertised):
             raise SettingsError("--advertise: at most one host per address family")
-        for host in self.advertise:
-            if ip_address(host).is_unspecified or ip_address(host).is_multicast:
-                raise SettingsError(f"--advertise {host}: not the address of a host")
-        for host, _ in self.listen:
-            if ip_address(host).is_unspecified and _version(host) not in advertised:
+        for name in self.advertise:
+            if ip_address(name).is_unspecified or ip_address(name).is_multicast:
+                raise SettingsError(f"--advertise {name}: not the address of a host")
+        for name, _ in self.listen:
+            if ip_address(name).is_unspecified and _version(name) not in advertised:
                 # The header to transceivers must name an address that clients can use.
-                raise SettingsError(f"--listen {host}: a wildcard needs --advertise HOST")
+                raise SettingsError(f"--listen {name}: a wildcard needs --advertise HOST")
         if ip_address(self.inside[0]).is_unspecified:
             # Whoever can send to the inside face and looks like a transceiver is believed, so
             # it must not be reachable from everywhere.
@@ -77,9 +77,9 @@ class RelaySettings:
 
     def public_of(self, bound: Address) -> Address:
         """The address of a bound socket as clients see it."""
-        for host in self.advertise:
-            if _version(host) == _version(bound[0]):
-                return str(ip_address(host)), bound[1]
+        for name in self.advertise:
+            if _version(name) == _version(bound[0]):
+                return str(ip_address(name)), bound[1]
         return bound
 
     def directory(self, own: Sequence[Address]) -> StaticDirectory:
@@ -97,7 +97,7 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
     transceivers: dict[tuple[int, int], Entry] = {}
     if options.directory is not None:
         try:
-            transceivers.update(parse_entries(_read(options.directory, "--directory")))
+            transceivers.update(parse_entries(read_text_file(options.directory, "--directory")))
         except ParseError as error:
             raise SettingsError(
                 f"--directory {options.directory}: line {error.offset}: {error.reason}"
@@ -106,14 +106,7 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
         if slot in transceivers:
             raise SettingsError(f"transceiver {slot[0]}/{slot[1]} is given twice")
         transceivers[slot] = entry
-    try:
-        codec = codec_from_text(
-            _read(options.keys, "--keys"), allow_plaintext=options.allow_plaintext_tokens
-        )
-    except ParseError as error:
-        raise SettingsError(f"--keys {options.keys}: line {error.offset}: {error.reason}") from None
-    except UsageError as error:
-        raise SettingsError(f"--keys {options.keys}: {error}") from None
+    codec = token_codec(options.keys, "--keys", allow_plaintext=options.allow_plaintext_tokens)
     return RelaySettings(
         listen=options.listen,
         inside=options.inside,
@@ -126,26 +119,19 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line instead of a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(message)
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> LineParser:
+    parser = LineParser(
         prog="python -m examples.relay",
         description="One public UDP port in front of many WebRTC transceivers.",
         epilog="HOST is numeric; IPv6 is written [::1]:3478.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--listen", type=_address, action="append", required=True, metavar="HOST:PORT",
+    add("--listen", type=address, action="append", required=True, metavar="HOST:PORT",
         help="public address for clients (may be repeated)")  # fmt: skip
-    add("--advertise", type=_host, action="append", default=[], metavar="HOST",
+    add("--advertise", type=host, action="append", default=[], metavar="HOST",
         help="the public host as clients see it, where it is not the bound one")  # fmt: skip
-    add("--inside", type=_address, required=True, metavar="HOST:PORT",
+    add("--inside", type=address, required=True, metavar="HOST:PORT",
         help="our address towards the transceivers")  # fmt: skip
     add("--transceiver", type=_entry, action="append", default=[],
         metavar="CLUSTER/OWNER=HOST:PORT[@EPOCH]",
@@ -165,25 +151,11 @@ def _parser() -> _Parser:
     return parser
 
 
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except ParseError as error:
-        raise argparse.ArgumentTypeError(f"{text!r}: {error.reason}") from None
-
-
 def _entry(text: str) -> tuple[tuple[int, int], Entry]:
     try:
         return parse_entry(text)
     except ParseError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error.reason}") from None
-
-
-def _host(text: str) -> str:
-    try:
-        return str(ip_address(text.removeprefix("[").removesuffix("]")))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: not an IP address") from None
 
 
 def _milliseconds(text: str) -> float:
@@ -204,14 +176,5 @@ def _number(text: str, low: float, high: float) -> float:
     return value
 
 
-def _read(path: str, flag: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"{flag} {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{flag} {path}: not a text file") from None
-
-
-def _version(host: str) -> int:
-    return ip_address(host).version
+def _version(name: str) -> int:
+    return ip_address(name).version

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import ipaddress
 from collections.abc import Sequence
-from pathlib import Path
 
 import attrs
 
-from examples.cli import LineParser, SettingsError, address, host
+from examples.cli import LineParser, SettingsError, address, host, integer, token_codec
 from rtcproto.datagram import Address
-from rtcproto.errors import ParseError, UsageError
-from rtcproto.routing import TokenCodec, codec_from_text
+from rtcproto.routing import TokenCodec
 from rtcproto.sdp import Setup
 
 __all__ = ["Settings", "SettingsError", "parse_arguments"]
@@ -64,7 +62,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         udp=options.udp,
         advertise=advertise,
         relays=tuple(options.relay_network),
-        codec=None if options.keys is None else _codec(options.keys),
+        codec=None if options.keys is None else token_codec(options.keys, "--keys"),
         cluster=options.cluster,
         owner=options.owner,
         epoch=options.epoch,
@@ -73,19 +71,6 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         tls=options.tls,
         quiet=options.quiet,
     )
-
-
-def _codec(path: str) -> TokenCodec:
-    try:
-        return codec_from_text(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"--keys {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"--keys {path}: not a text file") from None
-    except ParseError as error:
-        raise SettingsError(f"--keys {path}: line {error.offset}: {error.reason}") from None
-    except UsageError as error:
-        raise SettingsError(f"--keys {path}: {error}") from None
 
 
 def _parser() -> LineParser:
@@ -108,13 +93,13 @@ def _parser() -> LineParser:
     add("--relay-network", type=_network, action="append", default=[], metavar="NETWORK",
         help="where relays may send from, such as 10.1.0.0/16 (may be repeated)")  # fmt: skip
     add("--keys", metavar="FILE", help="token keys, shared with the relays")
-    add("--cluster", type=_number(4095), default=0, metavar="N", help="our cluster (0-4095)")
-    add("--owner", type=_number(65535), default=0, metavar="N", help="our slot (0-65535)")
-    add("--epoch", type=_number(4095), default=0, metavar="N",
+    add("--cluster", type=integer(0, 4095), default=0, metavar="N", help="our cluster (0-4095)")
+    add("--owner", type=integer(0, 65535), default=0, metavar="N", help="our slot (0-65535)")
+    add("--epoch", type=integer(0, 4095), default=0, metavar="N",
         help="how often the slot was given out (0-4095)")  # fmt: skip
     add("--setup", choices=("active", "passive"), default="active",
         help="our DTLS role where the client leaves the choice")  # fmt: skip
-    add("--max-sessions", type=_number(100_000), default=1000, metavar="N")
+    add("--max-sessions", type=integer(1, 100_000), default=1000, metavar="N")
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
     add("--quiet", action="store_true", help="log warnings only, not every call")
     return parser
@@ -125,15 +110,3 @@ def _network(text: str) -> str:
         return str(ipaddress.ip_network(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: not a network") from None
-
-
-class _number:  # noqa: N801 - used as a function that argparse calls
-    """Argument type: an integer from 0 to `maximum`."""
-
-    def __init__(self, maximum: int) -> None:
-        self._maximum = maximum
-
-    def __call__(self, text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or int(text) > self._maximum:
-            raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to {self._maximum}")
-        return int(text)
