@@ -71,6 +71,14 @@ class _Side:
         self.connected = False
         self.closed: SessionClosed | None = None
 
+    def username(self, peer: _Side) -> tuple[str, str]:
+        """Both ufrags, as a check to this side names them: known to everybody on the way."""
+        ours, theirs = (
+            (side.session.local_description or "").partition("a=ice-ufrag:")[2].split("\r\n")[0]
+            for side in (self, peer)
+        )
+        return ours, theirs
+
     @property
     def drained(self) -> bool:
         """Whether the session is over and has nothing to say any more."""
@@ -83,6 +91,7 @@ class _Scene:
         self.server = _Side("server", SERVER, True, setup)
         self.client = _Side("client", CLIENT, False, Setup.ACTIVE)
         self.history: list[tuple[bytes, Address]] = []
+        self.to_stranger = 0
         offer = self.client.session.create_offer(self.now)
         self.client.session.accept_answer(
             self.server.session.accept_offer(offer, self.now), self.now
@@ -116,6 +125,7 @@ class _Scene:
         assert 0 < len(datagram.data) <= MAX_DATAGRAM_OUT
         if demux.classify(datagram.data) in (demux.Kind.RTP, demux.Kind.RTCP):
             assert datagram.destination in (SERVER, CLIENT, MOVED), "media to a stranger"
+        self.to_stranger += datagram.destination == STRANGER
         if datagram.destination == peer.address:
             peer.incoming.append((datagram.data, side.address))
         self.history.append((datagram.data, side.address))
@@ -218,8 +228,11 @@ def _act(
         case 10 | 11:
             scene.speak(side, number)
         case 12:
-            forged = script.payload(FORGED)
-            scene.receive(side, forged, script.pick((peer.address, STRANGER)))
+            forged = script.payload((*FORGED, check(*side.username(peer))))
+            source = script.pick((peer.address, STRANGER))
+            heard = scene.to_stranger
+            scene.receive(side, forged, source)
+            assert scene.to_stranger == heard, "an answer to what is not authentic"
         case 13 if scene.history:
             data, source = script.pick(tuple(scene.history))
             scene.receive(side, data, script.pick((source, STRANGER)))
