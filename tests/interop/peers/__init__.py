@@ -1,0 +1,1 @@
+"""Programs of other implementations; see `tests.interop.peer`."""

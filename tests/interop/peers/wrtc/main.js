@@ -1,0 +1,127 @@
+// libwebrtc in Node behind the JSON lines of tests/interop/peer.py. Its source is a tone, its
+// echo plays what it hears.
+"use strict";
+
+const readline = require("node:readline");
+const { RTCPeerConnection, MediaStream, nonstandard } = require("@roamhq/wrtc");
+const { version } = require("@roamhq/wrtc/package.json");
+
+const RATE = 48000;
+// Samples in 10 ms, the size of a block of audio here.
+const BLOCK = 480;
+const FREQUENCY = 440;
+
+const tell = (call, event, more) => process.stdout.write(JSON.stringify({ call, event, ...more }) + "\n");
+
+class Call {
+  constructor(number, { mode }) {
+    this.number = number;
+    this.mode = mode;
+    this.heard = [];
+    this.pc = new RTCPeerConnection({ iceServers: [] });
+    this.source = new nonstandard.RTCAudioSource();
+    this.track = this.source.createTrack();
+    this.pc.addTrack(this.track, new MediaStream([this.track]));
+    this.pc.ontrack = ({ track }) => this.listen(track);
+    this.pc.onconnectionstatechange = () => {
+      if (this.pc.connectionState === "connected" && mode === "source") this.talk();
+      tell(number, "state", { state: this.pc.connectionState });
+    };
+  }
+
+  async describe(description) {
+    await this.pc.setLocalDescription(description);
+    while (this.pc.iceGatheringState !== "complete") await new Promise((done) => setTimeout(done, 10));
+    tell(this.number, "description", { sdp: this.pc.localDescription.sdp });
+  }
+
+  async offer() {
+    await this.describe(await this.pc.createOffer());
+  }
+
+  async answer({ sdp }) {
+    await this.pc.setRemoteDescription({ type: "offer", sdp });
+    await this.describe(await this.pc.createAnswer());
+  }
+
+  async remote({ sdp }) {
+    await this.pc.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  async stats() {
+    const answer = { sent: 0, received: 0, frequency: frequency(this.heard) };
+    for (const entry of (await this.pc.getStats()).values()) {
+      if (entry.type === "outbound-rtp") answer.sent = entry.packetsSent;
+      if (entry.type === "inbound-rtp") answer.received = entry.packetsReceived;
+      if (entry.type === "remote-inbound-rtp") answer.round_trip_time = entry.roundTripTime;
+      if (entry.type === "transport") [answer.srtp, answer.cipher] = [entry.srtpCipher, entry.dtlsCipher];
+    }
+    tell(this.number, "stats", answer);
+  }
+
+  async close() {
+    clearInterval(this.timer);
+    if (this.sink) this.sink.stop();
+    this.track.stop();
+    this.pc.close();
+  }
+
+  talk() {
+    const start = Date.now();
+    let next = 0;
+    this.timer = setInterval(() => {
+      for (; next * 10 <= Date.now() - start; next++) {
+        const samples = new Int16Array(BLOCK);
+        for (let n = 0; n < BLOCK; n++) {
+          samples[n] = 12000 * Math.sin((2 * Math.PI * FREQUENCY * (next * BLOCK + n)) / RATE);
+        }
+        this.play(samples);
+      }
+    }, 5);
+  }
+
+  play(samples) {
+    this.source.onData({ samples, sampleRate: RATE, bitsPerSample: 16, channelCount: 1, numberOfFrames: BLOCK });
+  }
+
+  listen(track) {
+    this.sink = new nonstandard.RTCAudioSink(track);
+    this.sink.ondata = ({ samples, sampleRate, channelCount }) => {
+      if (sampleRate !== RATE) return; // silence before the first packet comes at another rate
+      const mono = samples.filter((_, index) => index % channelCount === 0);
+      this.heard.push(...mono);
+      // The last two seconds.
+      if (this.heard.length > 2 * RATE) this.heard.splice(0, this.heard.length - 2 * RATE);
+      if (this.mode === "echo") this.play(mono);
+    };
+  }
+}
+
+// As `frequency` in tests/interop/tone.py.
+function frequency(heard) {
+  const loud = heard.slice(heard.length >> 1);
+  const peak = loud.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+  let [sign, crossings, first, last] = [0, 0, 0, 0];
+  loud.forEach((sample, index) => {
+    if (Math.abs(sample) <= peak / 10 || Math.sign(sample) === sign) return;
+    if (sign !== 0) {
+      crossings += 1;
+      first ||= index;
+      last = index;
+    }
+    sign = Math.sign(sample);
+  });
+  return crossings < 3 ? null : (((crossings - 1) / 2) * RATE) / (last - first);
+}
+
+tell(0, "ready", { name: `wrtc ${version}` });
+const calls = new Map();
+readline.createInterface({ input: process.stdin }).on("line", async (line) => {
+  const command = JSON.parse(line);
+  if (!calls.has(command.call)) calls.set(command.call, new Call(command.call, command));
+  try {
+    await calls.get(command.call)[command.do](command);
+  } catch (error) {
+    tell(command.call, "error", { detail: String(error.stack || error) });
+  }
+});
