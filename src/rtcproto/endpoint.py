@@ -250,7 +250,8 @@ class Endpoint:
         entry.session.send_audio(
             payload, now, timestamp=timestamp, marker=marker, level=level, voice=voice
         )
-        self._drain(entry, now)
+        # Neither an event nor a deadline comes of it.
+        self._take_datagrams(entry, now)
 
     def close_session(self, session_id: SessionId, now: float) -> None:
         """End one session; no effect if it is unknown or over."""
@@ -322,9 +323,8 @@ class Endpoint:
         self._opened += 1
         self._drain(entry, now)
 
-    def _drain(self, entry: _Entry, now: float) -> None:
-        session = entry.session
-        for datagram in session.datagrams_to_send():
+    def _take_datagrams(self, entry: _Entry, now: float) -> None:
+        for datagram in entry.session.datagrams_to_send():
             path = (datagram.destination, datagram.source)
             route = entry.paths.get(path)
             if route is None:
@@ -341,6 +341,10 @@ class Endpoint:
                 self._out.append(datagram)
             else:
                 self._out.append(Datagram(route.header + datagram.data, route.hop))
+
+    def _drain(self, entry: _Entry, now: float) -> None:
+        session = entry.session
+        self._take_datagrams(entry, now)
         closed = None
         for event in session.next_events():
             self._events.append((entry.id, event))

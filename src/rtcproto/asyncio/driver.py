@@ -126,10 +126,12 @@ class Driver:
         self._flush()
 
     def _flush(self) -> None:
-        self._flush_pending = False
+        # What handlers produce leaves below: they need not ask for another flush.
+        self._flush_pending = True
         while events := self.endpoint.next_events():
             for session_id, event in events:
                 self._deliver(session_id, event)
+        self._flush_pending = False
         if self._socket.fileno() < 0:
             return
         send, v6 = self._socket.sendto, self._family == socket.AF_INET6

@@ -5,11 +5,11 @@ session. Composes the planes and knows no protocol itself.
 
 Theory of operation: a datagram goes down to exactly one plane, by its first
 byte. Control crosses planes twice: *keys ready* (transport to media) and *path
-changed or lost* (transport to all). Every input and verb ends in `_pump`, which
-drains the planes; nothing else moves data between them. The gate order is an
-invariant: no DTLS but on a validated path, no SRTP before the fingerprint
-matched, no media but to a proven path, and no datagram that fails its MAC or
-tag changes anything.
+changed or lost* (transport to all). Every input and verb ends in `_pump` or its
+media half, which drain the planes; nothing else moves data between them. The
+gate order is an invariant: no DTLS but on a validated path, no SRTP before the
+fingerprint matched, no media but to a proven path, and no datagram that fails
+its MAC or tag changes anything.
 """
 
 from __future__ import annotations
@@ -24,13 +24,7 @@ from rtcproto.demux import Kind, classify
 from rtcproto.dtls import DataReceived, DtlsClosed, HandshakeCompleted
 from rtcproto.errors import UsageError
 from rtcproto.events import CloseReason, Connected, Event, PathChanged, SessionClosed
-from rtcproto.ice import (
-    Path,
-    PathLost,
-    PathProven,
-    PathSelected,
-    PathValidated,
-)
+from rtcproto.ice import Path, PathLost, PathProven, PathSelected, PathValidated
 from rtcproto.session.lifecycle import EXPIRED, SessionState, Timer
 from rtcproto.session.media import MediaPlane
 from rtcproto.session.negotiation import Negotiation, RemoteDescription
@@ -142,6 +136,8 @@ class Session:
         match classify(data):
             case Kind.RTP | Kind.RTCP as kind:
                 authentic = self._receive_media(data, kind, (source, local), now)
+                self._pump_media(now)
+                return authentic
             case Kind.STUN:
                 authentic = self._transport.receive_stun(data, source, now, local)
             case Kind.DTLS:
@@ -239,8 +235,11 @@ class Session:
         """When to call `handle_timer` at the latest, or None: only a packet can wake us."""
         if self._state is SessionState.CLOSED:
             return None
-        deadlines = (self._timers.next(), self._transport.get_timer(), self._media.get_timer())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        deadline = self._timers.next()
+        for other in (self._transport.get_timer(), self._media.get_timer()):
+            if other is not None and (deadline is None or other < deadline):
+                deadline = other
+        return deadline
 
     # Private
 
@@ -277,26 +276,26 @@ class Session:
         # Transport first: the keys and paths it yields are what media acts on.
         for event in self._transport.next_events():
             self._on_transport(event, now)
-        self._events += self._media.next_events()
-        if self._media.has_received and "first_media" not in self._phases:
-            self._phase("first_media", now)
         self._out += self._transport.datagrams_to_send()
+        self._pump_media(now)
+
+    def _pump_media(self, now: float) -> None:
+        # Enough after a media packet, which moves nothing in the transport plane.
+        self._events += self._media.next_events()
+        if "first_media" not in self._phases and self._media.has_received:
+            self._phase("first_media", now)
         self._send_media()
 
     def _send_media(self) -> None:
         packets = self._media.packets_to_send()
-        path = self._transport.selected_path
-        if packets and path is not None:
-            remote, local = path
-            self._out += [Datagram(packet, remote, local) for packet in packets]
+        if packets and (path := self._transport.selected_path) is not None:
+            self._out += [Datagram(packet, *path) for packet in packets]
 
     def _on_transport(self, event: TransportEvent, now: float) -> None:
         match event:
             case PathValidated():
                 self._timers.stop(Timer.CHECK)
                 self._phase("first_check", now)
-            case PathProven():
-                pass
             case PathSelected(path=path):
                 self._phase("path", now)
                 if self._connected is None:
@@ -313,7 +312,7 @@ class Session:
                 self._try_connect(now)
             case DtlsClosed(reason=reason, detail=detail):
                 self._finish(close_reason(reason), now, detail)
-            case DataReceived():
+            case PathProven() | DataReceived():
                 pass  # no data plane yet: an m=application section was never accepted
             case _:
                 assert_never(event)
