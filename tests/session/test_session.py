@@ -1,11 +1,13 @@
 """The session as a whole: two of them over a virtual network."""
 
+import re
 from typing import Any
 
 import pytest
 
 from rtcproto import (
     AudioLost,
+    AudioReceived,
     CloseReason,
     Connected,
     DescriptionRefused,
@@ -122,6 +124,22 @@ class TestAudio:
         assert third.timestamp - second.timestamp == 480_000 - 96_960
         assert second.sequence - first.sequence == 1
         assert first.arrival == pytest.approx(call.now - 0.08)
+
+    def test_extensions_that_the_peer_only_sends_are_not_sent_to_it(self) -> None:
+        """A level goes out only where the description lets it; the frame still goes."""
+        call = pair()
+        offer = call.client.create_offer(call.now)
+        one_way = re.sub(r"(a=extmap:\d+)( urn:ietf:params:rtp-hdrext)", r"\1/sendonly\2", offer)
+        assert one_way.count("/sendonly") == 2
+        answer = call.server.accept_offer(one_way, call.now)
+        call.client.accept_answer(answer.replace("/recvonly", ""), call.now)
+        call.run_until(lambda: call.events(call.server, Connected))
+        call.server.send_audio(OPUS, call.now, level=5)
+        call.client.send_audio(OPUS, call.now, level=6)
+        call.run_for(0.1)
+        (to_client,) = call.events(call.client, AudioReceived)
+        (to_server,) = call.events(call.server, AudioReceived)
+        assert (to_client.level, to_server.level) == (None, 6)
 
     def test_default_timestamps_follow_the_packets(self) -> None:
         """Without a timestamp a packet starts where the one before it ended."""

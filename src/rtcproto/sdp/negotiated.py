@@ -113,6 +113,11 @@ class AudioNegotiated:
         """The local id of a header extension, None if it was not agreed on."""
         return next((entry.id for entry in self.extensions if entry.uri == uri), None)
 
+    def send_id(self, uri: str) -> int | None:
+        """The same, but only where the peer takes the extension from us (RFC 8285 section 5)."""
+        entries = (entry for entry in self.extensions if entry.uri == uri and entry.send_allowed)
+        return next((entry.id for entry in entries), None)
+
     @property
     def audio_level_id(self) -> int | None:
         """RFC 6464 client-to-mixer audio level."""

@@ -21,7 +21,7 @@ from rtcproto.opus import samples_per_packet
 from rtcproto.rtp import SendStream, find_extension
 from rtcproto.rtp.receive_stream import ReceiveStats, ReceiveStream
 from rtcproto.rtp.send_stream import FIRST_SEQUENCE_LIMIT
-from rtcproto.sdp import AudioNegotiated
+from rtcproto.sdp import AUDIO_LEVEL_URI, MID_URI, AudioNegotiated
 from rtcproto.session.reporting import Reporter
 from rtcproto.session.stats import OutboundRtpStats, RemoteInboundRtpStats
 from rtcproto.srtp import Profile, SrtpReceiver, SrtpSender, split_keying_material
@@ -161,14 +161,15 @@ class MediaPlane:
         self._audio = audio
         self._payload_type = audio.payload_type
         self._level_id = audio.audio_level_id
+        mid_id = audio.send_id(MID_URI)
         self._send = SendStream(
             ssrc=self.ssrc,
             payload_type=audio.payload_type,
             clock_rate=CLOCK_RATE,
             first_sequence=self._first_sequence,
             first_timestamp=self._first_timestamp,
-            mid=None if audio.mid_id is None else (audio.mid_id, audio.mid),
-            audio_level_id=self._level_id,
+            mid=None if mid_id is None else (mid_id, audio.mid),
+            audio_level_id=audio.send_id(AUDIO_LEVEL_URI),
         )
 
     def install_keys(self, profile: int, material: bytes, is_client: bool) -> None:
