@@ -158,6 +158,44 @@ def test_busy_socket_is_drained_once_per_tick(monkeypatch: pytest.MonkeyPatch) -
     assert outgoing.stats().state == "connected"
 
 
+def test_quiet_socket_is_watched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a busy spell the driver waits for the socket, and hears it within no time."""
+    bench = Bench(monkeypatch)
+    incoming, outgoing = bench.place(1, lambda *_: None, lambda *_: None)
+    bench.run(0.5)
+    server = bench.sockets[0]
+    for _ in range(50):
+        server.inbox.append((b"\x00junk", ("203.0.113.5", 9)))
+        bench.run(0.0001)
+    bench.run(0.01)
+    assert server.fileno() in bench.loop.readers
+    before = bench.loop.wakeups
+    bench.run(0.05)
+    assert bench.loop.wakeups == before, "an idle driver still looks on every tick"
+    outgoing.send_audio(OPUS)
+    bench.run(0.0)
+    assert incoming.stats().inbound_rtp[0].packets_received == 1
+
+
+def test_closed_by_a_handler_while_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler may close the driver at any moment; nothing touches the socket afterwards."""
+    bench = Bench(monkeypatch)
+
+    def on_event(call: Call, event: Event) -> None:
+        if isinstance(event, AudioReceived):
+            bench.server.close()
+
+    _, outgoing = bench.place(1, on_event, lambda *_: None)
+    bench.run(0.5)
+    for _ in range(5):
+        bench.sockets[0].inbox.append((b"\x00junk", ("203.0.113.5", 9)))
+        bench.run(0.0001)
+    outgoing.send_audio(OPUS)
+    bench.run(0.1)
+    assert bench.sockets[0].fileno() == -1
+    assert not bench.loop.readers.keys() & {-1}
+
+
 def test_close_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing the driver ends every call at both ends, once."""
     bench = Bench(monkeypatch)
