@@ -21,6 +21,7 @@ from rtcproto.dtls import DtlsConfig, Identity
 from rtcproto.events import AudioLost, AudioReceived, CloseReason, Connected, SessionClosed
 from rtcproto.ice import IceConfig
 from rtcproto.ice.lite import ALLOWANCE
+from rtcproto.routing import encode_header
 from rtcproto.srtp.context import MAX_STREAMS
 from rtcproto.stun import Attribute, Class, Message
 from rtcproto.testing import Host, Packet
@@ -744,3 +745,28 @@ def test_the_relay_host_is_a_whole_relay() -> None:
     scene.endpoint.send_audio(call.id, call.payload(), scene.world.now)
     scene.world.run_for(0.1)
     assert len(relay.machine.core.flows) == 1
+
+
+def test_forged_handshake_messages_move_no_route() -> None:
+    """Before there are keys no DTLS is authentic: answers go on to the relay of the checks."""
+    scene = Scene(relayed=True)
+    call = scene.call()
+    other = ("10.0.0.66", 1)
+    forged = encode_header(call.client.address, PUBLIC) + handshake_record(11, bytes(500), 7)
+    muted = True
+
+    def mute(packet: Packet, now: float) -> list[Packet]:
+        """The client's DTLS is lost, so that nothing of it moves the route back."""
+        del now
+        dtls = packet.source == call.client.address and classify(packet.data) is Kind.DTLS
+        return [] if dtls and muted else [packet]
+
+    scene.network.tap(mute)
+    for _ in range(20):
+        scene.world.run_for(0.05)
+        scene.host.receive(forged, other, SERVER)
+    flights = [d for d in scene.sent_to(call.client.address) if classify(d) is Kind.DTLS]
+    assert len(flights) >= 4
+    assert scene.sent_to(other) == []
+    muted = False
+    scene.wait(call)

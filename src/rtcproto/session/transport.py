@@ -128,14 +128,15 @@ class TransportPlane:
         return authentic
 
     def receive_dtls(self, data: bytes, path: Path, now: float) -> bool:
-        """Take a DTLS packet; True if it was accepted."""
+        """Take a DTLS packet; True if it is authentic, which nothing is before there are keys."""
         if self._dtls is None or not self._ice.is_validated(path):
             reason = "dtls_early" if self._dtls is None else "dtls_unvalidated_path"
             self._rejected[reason] = self._rejected.get(reason, 0) + 1
             return False
+        keyed = self._dtls.state is DtlsState.CONNECTED
         accepted = self._dtls.receive_packet(data, now)
         self._pump(now)
-        return accepted
+        return keyed and accepted
 
     def handle_timer(self, now: float) -> None:
         """Act on deadlines at or before `now`."""
