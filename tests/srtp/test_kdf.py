@@ -3,7 +3,7 @@
 import pytest
 
 from rtcproto.errors import UsageError
-from rtcproto.srtp.kdf import derive, rtcp_keys, rtp_keys, split_keying_material
+from rtcproto.srtp.kdf import derive, session_keys, split_keying_material
 from rtcproto.srtp.profiles import MasterKey, Profile
 
 
@@ -21,11 +21,11 @@ def test_rfc3711_b3():
     assert derive(master, 0, 16) == bytes.fromhex("c61e7a93744f39ee10734afe3ff7a087")
     assert derive(master, 1, 94) == authentication
     assert derive(master, 2, 14) == bytes.fromhex("30cbbc08863d8c85d49db34a9ae1")
-    keys = rtp_keys(Profile.AES_CM_128_HMAC_SHA1_80, master)
+    keys = session_keys(Profile.AES_CM_128_HMAC_SHA1_80, master)[0]
     assert keys.cipher == derive(master, 0, 16)
     assert keys.authentication == authentication[:20]
     assert keys.salt == derive(master, 2, 14)
-    keys = rtcp_keys(Profile.AES_CM_128_HMAC_SHA1_80, master)
+    keys = session_keys(Profile.AES_CM_128_HMAC_SHA1_80, master)[1]
     assert keys.cipher == derive(master, 3, 16)
     assert keys.authentication == derive(master, 4, 20)
     assert keys.salt == derive(master, 5, 14)
@@ -63,7 +63,7 @@ def test_aead_salt_is_padded():
     """RFC 7714 section 11: the 96-bit master salt counts as 112 bits with zeros behind."""
     key = bytes(range(32))
     salt = bytes(range(12))
-    keys = rtp_keys(Profile.AEAD_AES_256_GCM, MasterKey(key, salt))
+    keys = session_keys(Profile.AEAD_AES_256_GCM, MasterKey(key, salt))[0]
     assert keys.cipher == derive(MasterKey(key, salt + b"\0\0"), 0, 32)
     assert keys.salt == derive(MasterKey(key, salt + b"\0\0"), 2, 12)
     assert keys.authentication == b""
@@ -89,10 +89,10 @@ def test_wrong_lengths(profile):
     key, salt = bytes(profile.key_length), bytes(profile.salt_length)
     for master in (MasterKey(key + b"\0", salt), MasterKey(key, salt[1:])):
         with pytest.raises(UsageError):
-            rtp_keys(profile, master)
+            session_keys(profile, master)
 
 
 def test_session_keys_do_not_show_themselves():
     """No key in a repr."""
-    keys = rtp_keys(Profile.AEAD_AES_128_GCM, MasterKey(bytes(16), bytes(12)))
+    keys = session_keys(Profile.AEAD_AES_128_GCM, MasterKey(bytes(16), bytes(12)))[0]
     assert repr(keys) == "SessionKeys()"

@@ -316,7 +316,7 @@ def test_s10_unencrypted_srtcp(monkeypatch, profile):
     keys = SessionKeys(
         cipher=bytes(range(profile.key_length)), salt=bytes.fromhex("517569642070726f2071756f")
     )
-    monkeypatch.setattr("rtcproto.srtp.context.rtcp_keys", lambda *_: keys)
+    monkeypatch.setattr("rtcproto.srtp.context.session_keys", lambda *_: (keys, keys))
     report = bytes.fromhex(
         "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61"
         "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef"

@@ -24,7 +24,7 @@ from rtcproto.errors import AuthenticationError, ParseError, UsageError
 from rtcproto.rtp.packet import RtpPacket, header_length
 from rtcproto.srtp.aes_cm import AesCm
 from rtcproto.srtp.aes_gcm import AesGcm
-from rtcproto.srtp.kdf import rtcp_keys, rtp_keys
+from rtcproto.srtp.kdf import session_keys
 from rtcproto.srtp.profiles import MasterKey, Profile
 from rtcproto.srtp.replay import ReplayWindow
 
@@ -294,7 +294,5 @@ class _Incoming(ReplayWindow):
 
 def _transforms(profile: Profile, master: MasterKey) -> tuple[AesGcm | AesCm, AesGcm | AesCm]:
     transform = AesGcm if profile.is_aead else AesCm
-    return (
-        transform(rtp_keys(profile, master), profile.rtp_tag_length),
-        transform(rtcp_keys(profile, master), profile.rtcp_tag_length),
-    )
+    rtp, rtcp = session_keys(profile, master)
+    return transform(rtp, profile.rtp_tag_length), transform(rtcp, profile.rtcp_tag_length)

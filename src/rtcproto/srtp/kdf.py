@@ -8,13 +8,16 @@ Called when a context is made, never per packet.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import attrs
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from rtcproto.errors import UsageError
 from rtcproto.srtp.profiles import MasterKey, Profile
 
-__all__ = ["SessionKeys", "derive", "rtcp_keys", "rtp_keys", "split_keying_material"]
+__all__ = ["SessionKeys", "derive", "session_keys", "split_keying_material"]
 
 # RFC 3711 4.3.1 and 4.3.2: labels of cipher key, authentication key and salt,
 # for SRTP; those for SRTCP follow at a distance of three.
@@ -52,36 +55,43 @@ def split_keying_material(
     return (client, server) if is_client else (server, client)
 
 
-def rtp_keys(profile: Profile, master: MasterKey) -> SessionKeys:
-    """The session keys for SRTP; `UsageError` if key or salt has the wrong length."""
-    return _session_keys(profile, master, 0)
-
-
-def rtcp_keys(profile: Profile, master: MasterKey) -> SessionKeys:
-    """The session keys for SRTCP; `UsageError` if key or salt has the wrong length."""
-    return _session_keys(profile, master, _RTCP_LABELS)
+def session_keys(profile: Profile, master: MasterKey) -> tuple[SessionKeys, SessionKeys]:
+    """The session keys for SRTP and for SRTCP; `UsageError` if key or salt has a wrong length."""
+    if len(master.key) != profile.key_length or len(master.salt) != profile.salt_length:
+        raise UsageError(f"master key or salt of the wrong length for {profile.name}")
+    prf = _prf(master)
+    return _keys(profile, prf, 0), _keys(profile, prf, _RTCP_LABELS)
 
 
 def derive(master: MasterKey, label: int, length: int) -> bytes:
-    """`length` bytes of the PRF for `label`, RFC 3711 4.3.1, with r = 0.
+    """`length` bytes of the PRF for `label`, RFC 3711 4.3.1, with r = 0."""
+    return _prf(master)(label, length)
 
-    RFC 7714 section 11: the 96-bit salt of the AES-GCM profiles is used as a
-    112-bit one by "multiplying" it by 2**16, that is, zeros behind it.
-    """
+
+_Prf: TypeAlias = Callable[[int, int], bytes]
+
+
+def _prf(master: MasterKey) -> _Prf:
+    # RFC 7714 section 11: the 96-bit salt of the AES-GCM profiles is used as a
+    # 112-bit one by "multiplying" it by 2**16, that is, zeros behind it.
     salt = int.from_bytes(master.salt.ljust(14, b"\0"), "big")
-    block = (salt ^ label << 48) << 16
-    context = Cipher(algorithms.AES(master.key), modes.CTR(block.to_bytes(16, "big"))).encryptor()
-    return context.update(bytes(length))
+    # One context for all labels: making it costs more than all it computes.
+    context = Cipher(algorithms.AES(master.key), modes.CTR(bytes(16))).encryptor()
+
+    def prf(label: int, length: int) -> bytes:
+        block = (salt ^ label << 48) << 16
+        context.reset_nonce(block.to_bytes(16, "big"))
+        return context.update(bytes(length))
+
+    return prf
 
 
-def _session_keys(profile: Profile, master: MasterKey, labels: int) -> SessionKeys:
-    if len(master.key) != profile.key_length or len(master.salt) != profile.salt_length:
-        raise UsageError(f"master key or salt of the wrong length for {profile.name}")
+def _keys(profile: Profile, prf: _Prf, labels: int) -> SessionKeys:
     authentication = b""
     if not profile.is_aead:
-        authentication = derive(master, labels + _AUTHENTICATION_LABEL, _AUTHENTICATION_KEY_LENGTH)
+        authentication = prf(labels + _AUTHENTICATION_LABEL, _AUTHENTICATION_KEY_LENGTH)
     return SessionKeys(
-        cipher=derive(master, labels + _CIPHER_LABEL, profile.key_length),
-        salt=derive(master, labels + _SALT_LABEL, profile.salt_length),
+        cipher=prf(labels + _CIPHER_LABEL, profile.key_length),
+        salt=prf(labels + _SALT_LABEL, profile.salt_length),
         authentication=authentication,
     )
