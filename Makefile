@@ -66,8 +66,9 @@ guards: $(VENV)/.dev
 	$(BIN)/python tests/guards.py $(ARGS)
 
 INPUTS ?= 100000
+JOBS ?= 2
 fuzz: $(VENV)/.dev
-	$(BIN)/python fuzz/run.py --all --inputs $(INPUTS) $(ARGS)
+	$(BIN)/python fuzz/run.py --all --inputs $(INPUTS) --jobs $(JOBS) $(ARGS)
 
 bench: $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
