@@ -1,0 +1,1 @@
+"""The tests; `make test` runs those that need no network."""

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+
 from fuzz import run as runner
 from fuzz.mutate import MAX_SIZE, mutate
 from fuzz.targets import TARGETS
@@ -31,7 +32,7 @@ def test_every_target_has_a_corpus_and_survives_a_little_fuzzing(target: str) ->
     assert samples
     rng = random.Random(target)
     words = runner.dictionary(target)
-    count = 100 // runner.WEIGHTS.get(target, 1)
+    count = 5 if target.endswith("_ops") else 100  # whole scenes
     for data in [b"", bytes(2000), *(mutate(samples, words, rng) for _ in range(count))]:
         TARGETS[target](data)
 
@@ -42,7 +43,6 @@ def test_folders_belong_to_targets() -> None:
         names = {path.name for path in (FUZZ / folder).glob("*") if path.is_dir()}
         assert names <= set(TARGETS)
     assert {path.stem for path in (FUZZ / "dictionaries").glob("*.txt")} <= set(TARGETS)
-    assert set(runner.WEIGHTS) <= set(TARGETS)
 
 
 def test_the_mutator_is_seeded_and_bounded() -> None:

@@ -19,7 +19,6 @@ import time
 from typing import Any, Protocol
 
 from examples.transceiver.echo import echo
-
 from rtcproto import EndpointConfig, Identity, SessionConfig
 from rtcproto.asyncio import Call, Driver, open_endpoint
 from rtcproto.events import AudioReceived, Event

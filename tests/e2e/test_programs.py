@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 import attrs
 import pytest
+
 from examples.demonstration.frontdoor import CALLS
 from examples.probe import Report, place_call
-
 from rtcproto import Identity, Session, SessionConfig
 from rtcproto.sdp import MAX_BYTES
 

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from examples.cli import (
     LineParser,
     SettingsError,
@@ -16,9 +19,6 @@ from examples.cli import (
     show,
     token_codec,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from rtcproto.routing import EncipheredTokenCodec, PlaintextTokenCodec
 
 

@@ -12,13 +12,13 @@ import pytest
 from aiohttp import StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
+
 from examples.demonstration.frontdoor import CALLS, FrontDoor, Rotation, _Reply
 from examples.demonstration.main import main
 from examples.demonstration.plan import Plan
 from examples.demonstration.settings import parse_arguments, reachable
 from examples.relay.settings import parse_arguments as relay_arguments
 from examples.transceiver.settings import parse_arguments as transceiver_arguments
-
 from rtcproto.routing import Entry
 from rtcproto.sdp import MAX_BYTES
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from examples.probe.matcher import MAX_DELAY, Stamped, match
 from hypothesis import given
 from hypothesis import strategies as st
+
+from examples.probe.matcher import MAX_DELAY, Stamped, match
 
 FRAME = 0.02
 

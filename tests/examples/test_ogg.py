@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 
 import pytest
-from examples.probe.media import SPEECH, TONE, load_frames
-from examples.probe.ogg import MAX_FILE, MAX_PACKET, read_ogg_opus
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples.probe.media import SPEECH, TONE, load_frames
+from examples.probe.ogg import MAX_FILE, MAX_PACKET, read_ogg_opus
 from rtcproto.opus import samples_per_packet
 
 HEAD = struct.pack("<8sBBHIhB", b"OpusHead", 1, 1, 312, 48000, 0, 0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from examples.probe import call as call_module
 from examples.probe import main as main_module
 from examples.probe.local import candidate_addresses
@@ -15,7 +16,6 @@ from examples.probe.main import main
 from examples.probe.media import load_frames
 from examples.probe.settings import parse_arguments
 from examples.probe.signalling import CallFailed, CallRefused, Signalling
-
 from rtcproto import Identity, Session, SessionConfig
 from tests.examples.test_ogg import recording
 from tests.examples.test_report import REPORT

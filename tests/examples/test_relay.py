@@ -14,12 +14,12 @@ from pathlib import Path
 
 import attrs
 import pytest
+
 from examples.relay import RelayServer, RelaySettings, SettingsError
 from examples.relay.explain import explain
 from examples.relay.explain import main as explain_main
 from examples.relay.main import main
 from examples.relay.settings import parse_arguments
-
 from rtcproto import stun
 from rtcproto.datagram import Address
 from rtcproto.routing import (

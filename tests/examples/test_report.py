@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from examples.probe.matcher import match
 from examples.probe.report import Phases, Report, longest_gap, summarise
 

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from examples.transceiver.callid import CallId
 from examples.transceiver.main import main
 from examples.transceiver.settings import SettingsError, parse_arguments
 from examples.transceiver.signalling import refusal
-from hypothesis import given
-from hypothesis import strategies as st
-
 from rtcproto.errors import (
     CapacityExceeded,
     DescriptionRefused,

@@ -37,7 +37,8 @@ MAX_PAYLOAD = 1150
 
 
 # What overtakes the end of the set-up is held, so that nobody hears audio of a
-# session that cannot answer yet: two thirds of a second. What comes beyond is dropped, newest first.
+# session that cannot answer yet: two thirds of a second. What comes beyond is
+# dropped, newest first.
 MAX_EARLY_PACKETS = 32
 
 

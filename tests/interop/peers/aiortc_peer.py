@@ -13,9 +13,9 @@ from typing import Any
 
 import aiortc
 import av
+from aioice import ice
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, rtcdtlstransport
 from aiortc.contrib.media import MediaRelay
-from aioice import ice
 from pylibsrtp import Policy
 
 from tests.interop.peer import FREQUENCY
