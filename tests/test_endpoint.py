@@ -227,6 +227,19 @@ class TestUnknownSessions:
         with pytest.raises(UsageError):
             scene.endpoint.send_audio(session_id, OPUS, scene.world.now)
 
+    def test_audio_while_the_end_is_still_unknown(self) -> None:
+        """A loop that answers event by event may get to a frame after the session has ended."""
+        scene = Scene()
+        session_id, _ = scene.connect()
+        now = scene.world.now
+        scene.endpoint.close_session(session_id, now)
+        scene.endpoint.send_audio(session_id, OPUS, now)
+        assert isinstance(scene.endpoint.next_events()[-1][1], SessionClosed)
+        scene.endpoint.send_audio(session_id, OPUS, now)
+        assert scene.endpoint.next_events() == []
+        with pytest.raises(UsageError):
+            scene.endpoint.send_audio(session_id, OPUS, now)
+
 
 def test_close_ends_every_session() -> None:
     """All are told, and the endpoint wants no more time."""

@@ -101,6 +101,8 @@ class Endpoint:
         "_connecting",
         "_deadlines",
         "_dropped",
+        "_ended",
+        "_ending",
         "_entries",
         "_events",
         "_headers",
@@ -125,6 +127,9 @@ class Endpoint:
         self._trusted: dict[str, bool] = {}
         self._out: list[Datagram] = []
         self._events: list[tuple[SessionId, Event]] = []
+        # Sessions whose end is among the events to drain, and among those drained last.
+        self._ending: set[SessionId] = set()
+        self._ended: set[SessionId] = set()
         self._connecting = 0
         self._opened = 0
         self._received = 0
@@ -245,8 +250,13 @@ class Endpoint:
         level: int | None = None,
         voice: bool = False,
     ) -> None:
-        """Send one Opus packet in a session. Raises as `Session.send_audio`."""
-        entry = self._entry(session_id)
+        """Send one Opus packet in a session; see `Session.send_audio`."""
+        entry = self._entries.get(session_id)
+        if entry is None:
+            if session_id in self._ended or session_id in self._ending:
+                # The caller may be at an event before the one that says so.
+                return
+            raise UsageError("no session with this id")
         entry.session.send_audio(
             payload, now, timestamp=timestamp, marker=marker, level=level, voice=voice
         )
@@ -275,6 +285,8 @@ class Endpoint:
     def next_events(self) -> list[tuple[SessionId, Event]]:
         """Drain the events of all sessions, each with the id of its session."""
         events, self._events = self._events, []
+        if self._ended or self._ending:
+            self._ended, self._ending = self._ending, set()
         return events
 
     def get_timer(self) -> float | None:
@@ -379,6 +391,7 @@ class Endpoint:
     def _remove(self, entry: _Entry, reason: CloseReason) -> None:
         if self._entries.pop(entry.id, None) is None:
             return
+        self._ending.add(entry.id)
         del self._by_ufrag[entry.ufrag]
         for path, route in entry.paths.items():
             if self._by_path.get(path) is entry:

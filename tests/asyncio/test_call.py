@@ -75,3 +75,12 @@ def test_handler_gets_events_at_once() -> None:
     call = make(lambda _, event: seen.append(event))
     call.deliver(audio(1))
     assert seen == [audio(1)]
+
+
+def test_audio_after_the_end_goes_nowhere() -> None:
+    """A slow reader answers frames of a call that is over: no error, it will read of the end."""
+    call = make()
+    call.deliver(audio(1))
+    call.deliver(SessionClosed(reason=CloseReason.PEER))
+    call.send_audio(b"\xf8")
+    assert len(collect(call)) == 2

@@ -39,6 +39,8 @@ class Call:
         self._handler = handler
         self._events: deque[Event] = deque()
         self._wake = asyncio.Event()
+        # `SessionClosed` was delivered, though a slow reader may not have come to it.
+        self._over = False
 
     def send_audio(
         self,
@@ -48,7 +50,9 @@ class Call:
         level: int | None = None,
         voice: bool = False,
     ) -> None:
-        """Send one Opus packet; see `Session.send_audio`."""
+        """Send one Opus packet; see `Session.send_audio`. No effect once the call is over."""
+        if self._over:
+            return
         self._endpoint.send_audio(
             self.id, payload, time.monotonic(), timestamp=timestamp, level=level, voice=voice
         )
@@ -81,6 +85,7 @@ class Call:
 
     def deliver(self, event: Event) -> None:
         """Hand one event to the handler or the iterator. For the driver."""
+        self._over = isinstance(event, SessionClosed)
         if self._handler is not None:
             self._handler(self, event)
             return

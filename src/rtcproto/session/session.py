@@ -204,15 +204,16 @@ class Session:
         caller's, starting anywhere; by default it follows the previous packet
         without a gap. A jump forward is silence (DTX). `marker` starts a talk
         spurt and defaults to True for the first packet and after silence.
-        `level` (0 to 127 -dBov) and `voice` travel where the peer accepted
-        audio levels. Raises UsageError unless the session is connected, the
-        peer receives audio, and the payload and level are in range.
+        `level` (0 to 127 -dBov) and `voice` travel where the peer accepted audio
+        levels. No effect in a session that is over: its last event may still wait.
+        Raises UsageError before it is connected, if the peer receives no audio,
+        or if payload or level are out of range.
         """
-        if self._connected is None or self._state is not SessionState.CONNECTED:
+        if self._connected is None:
             raise UsageError("the session is not connected")
-        now = self._clamp(now)
-        self._media.send_audio(payload, timestamp, marker, level, voice, now)
-        self._send_media()
+        if self._state is not SessionState.CLOSED:
+            self._media.send_audio(payload, timestamp, marker, level, voice, self._clamp(now))
+            self._send_media()
 
     def close(self, now: float) -> None:
         """End the session: BYE and close_notify leave, `SessionClosed` follows. Idempotent."""
