@@ -39,6 +39,10 @@ MAX_DRAIN = 512
 MAX_READ = MAX_DATAGRAM_IN + 2 * HEADER_SIZE + 1
 
 
+# Seconds between two log lines about errors of the socket of one kind.
+LOG_INTERVAL = 1.0
+
+
 class Driver:
     """Runs one endpoint on one socket until `close()`. Create it with `open_endpoint`."""
 
@@ -58,6 +62,8 @@ class Driver:
         self._timer_at: float | None = None
         self._flush_pending = False
         self._last_wake = 0.0
+        # By what failed: when that was last logged.
+        self._logged: dict[str, float] = {}
         self._loop.add_reader(sock.fileno(), self._on_readable)
 
     def accept_offer(self, offer: str, handler: EventHandler | None = None) -> tuple[Call, str]:
@@ -106,7 +112,7 @@ class Driver:
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:  # an ICMP error of an earlier send surfaces here
-                logger.debug("receive: %s", error)
+                self._log_error("receive", error, now)
                 continue
             receive_datagram(data, normalise(source), now)
         self._flush()
@@ -142,7 +148,7 @@ class Driver:
             except OSError as error:
                 # UDP promises nothing; the protocols above retransmit.
                 self.datagrams_unsent += 1
-                logger.debug("send: %s", error)
+                self._log_error("send", error, time.monotonic())
         self._arm(self.endpoint.get_timer())
 
     def _deliver(self, session_id: SessionId, event: Event) -> None:
@@ -157,6 +163,12 @@ class Driver:
             self.handler_errors += 1
             logger.exception("the handler of a call raised; closing that call")
             self.endpoint.close_session(session_id, time.monotonic())
+
+    def _log_error(self, what: str, error: OSError, now: float) -> None:
+        # A dead link fails for every packet of every call; the log tells of it, not of them.
+        if now - self._logged.get(what, -LOG_INTERVAL) >= LOG_INTERVAL:
+            self._logged[what] = now
+            logger.debug("%s: %s", what, error)
 
     def _arm(self, deadline: float | None) -> None:
         if deadline == self._timer_at:
