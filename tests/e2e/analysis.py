@@ -1,9 +1,10 @@
 """A signal in which every 20 ms are different, and how it is found again after a codec.
 
-The signal is two voices whose pitch walks at random between 300 and 3400 Hz: loud
-everywhere, so that every window counts; in the band that every Opus mode codes as a
-wave form; and with a path of pitch in each window that no other window has, so that a
-match means *this* window came back and not just something like it.
+The signal is noise between 150 and 1,000 Hz. It is loud everywhere, so every window
+counts. It lies where each mode of Opus codes a wave form, also at low rates with in-band
+FEC, which a browser switches on when packets were lost (there a signal of 3 kHz bandwidth
+still sounds alike, but its wave form is another). And no window resembles another,
+so a match means that *this* window came back.
 
 A jitter buffer stretches and squeezes time, so the delay of the echo wanders: each window
 is searched for around the place where the last one was found.
@@ -15,24 +16,31 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RATE", "WINDOW", "Found", "find", "signal"]
+__all__ = ["MATCH", "RATE", "WINDOW", "Found", "Samples", "find", "signal"]
 
 Samples = NDArray[np.float32]
 
 RATE = 48_000
 WINDOW = RATE // 50
 
-# Normalised correlation from which a window counts as found. Opus at the browsers' 32 kbit/s
-# gives 0.9 and more; windows of another signal, each at its best delay, stay below it (the
-# negative control in test_analysis holds this to be true).
-MATCH = 0.6
+BAND = (150.0, 1000.0)
 
-# How far the delay may move from one window to the next, and after windows were lost; samples.
-NEAR = RATE * 30 // 1000
-FAR = RATE * 400 // 1000
+# Root mean square of the signal: full scale is reached by nothing but rare peaks.
+LEVEL = 0.15
 
-# Windows not found in a row after which the delay is looked for further away.
+# Normalised correlation from which a window counts as found. Of windows that went through
+# Opus as the browsers use it, 99 in 100 have more than 0.9; of windows of another signal, each
+# at its best delay, less than one in 100 has more than 0.6.
+MATCH = 0.7
+
+# How far the delay may move from one window to the next, samples.
+NEAR = RATE // 100
+
+# After so many windows in a row without a match the delay is looked for further away, by a
+# longer stretch of the signal, so that chance finds nothing.
 LOST = 3
+FAR = RATE * 2 // 5
+STRETCH = 6 * WINDOW
 
 
 @attrs.frozen(kw_only=True)
@@ -46,7 +54,12 @@ class Found:
     @property
     def share(self) -> float:
         """The share of the windows that came back."""
-        return sum(value >= MATCH for value in self.correlation) / len(self.correlation)
+        return self.share_from(0.0)
+
+    def share_from(self, begin: float) -> float:
+        """The share of the windows from `begin` seconds on that came back."""
+        rest = self.correlation[round(begin * RATE / WINDOW) :]
+        return sum(value >= MATCH for value in rest) / len(rest)
 
     def gaps(self) -> list[tuple[float, float]]:
         """(begin, end) in seconds of each stretch that did not come back."""
@@ -69,15 +82,13 @@ class Found:
 
 def signal(seed: int, seconds: float) -> Samples:
     """The signal with this number, at 48 kHz."""
-    rng = np.random.default_rng(seed)
     length = int(seconds * RATE)
-    step = RATE // 50
-    marks = np.arange(0, length + 2 * step, step)
-    mixed = np.zeros(length)
-    for _ in range(2):
-        pitch = np.interp(np.arange(length), marks, rng.uniform(300, 3400, len(marks)))
-        mixed += 0.25 * np.sin(2 * np.pi * np.cumsum(pitch) / RATE + rng.uniform(0, 2 * np.pi))
-    return mixed.astype(np.float32)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(length))
+    frequency = np.fft.rfftfreq(length, 1 / RATE)
+    spectrum[(frequency < BAND[0]) | (frequency > BAND[1])] = 0
+    samples = np.fft.irfft(spectrum, length)
+    scaled: Samples = (LEVEL * samples / np.sqrt(np.mean(samples**2))).astype(np.float32)
+    return scaled
 
 
 def find(played: Samples, recorded: Samples, offset: int = 0) -> Found:
@@ -91,14 +102,15 @@ def find(played: Samples, recorded: Samples, offset: int = 0) -> Found:
     delays: list[float] = []
     missed = LOST
     for begin in range(0, len(played) - WINDOW + 1, WINDOW):
-        reach = FAR if missed >= LOST else NEAR
-        best, at = _best(played[begin : begin + WINDOW], recorded, begin + lag, reach)
-        correlations.append(best)
+        if missed >= LOST:
+            best, at = _best(played[begin : begin + STRETCH], recorded, begin + lag, FAR)
+            if best >= MATCH:
+                lag = at - begin
+        best, at = _best(played[begin : begin + WINDOW], recorded, begin + lag, NEAR)
         if best >= MATCH:
             lag = at - begin
-            missed = 0
-        else:
-            missed += 1
+        missed = 0 if best >= MATCH else missed + 1
+        correlations.append(best)
         delays.append((lag - offset) / RATE)
     return Found(correlation=correlations, delay=delays)
 
@@ -111,15 +123,16 @@ def _overall_lag(played: Samples, recorded: Samples) -> int:
     return lag if lag < size // 2 else lag - size
 
 
-def _best(window: Samples, recorded: Samples, centre: int, reach: int) -> tuple[float, int]:
-    """The best correlation of `window` at `centre` +- `reach`, and where that is."""
+def _best(piece: Samples, recorded: Samples, centre: int, reach: int) -> tuple[float, int]:
+    """The best correlation of `piece` at `centre` +- `reach`, and where that is."""
+    size = len(piece)
     begin = max(0, centre - reach)
-    stretch = recorded[begin : max(begin, centre + reach + WINDOW)].astype(np.float64)
-    if len(stretch) < WINDOW:
+    part = recorded[begin : max(begin, centre + reach + size)].astype(np.float64)
+    if len(part) < size:
         return 0.0, centre
-    products = np.correlate(stretch, window.astype(np.float64), "valid")
-    sums = np.concatenate(([0.0], np.cumsum(stretch * stretch)))
-    energy = np.maximum(sums[WINDOW:] - sums[:-WINDOW], 1e-6)
-    scores = products / np.sqrt(energy * float(np.dot(window, window)))
+    products = np.correlate(part, piece.astype(np.float64), "valid")
+    sums = np.concatenate(([0.0], np.cumsum(part * part)))
+    energy = np.maximum(sums[size:] - sums[:-size], 1e-6)
+    scores = products / np.sqrt(energy * float(np.dot(piece, piece)))
     at = int(np.argmax(scores))
     return float(scores[at]), begin + at

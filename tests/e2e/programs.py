@@ -70,6 +70,23 @@ class Server:
         return "http://{}:{}".format(*self.http)
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill_relay()
+        self._stack.close()
+
+    def _start(self) -> None:
         command = ["examples.transceiver", "--http", _show(self.http), "--udp", _show(self.udp)]
         command += self._options
         if self.relayed:
@@ -81,16 +98,6 @@ class Server:
         if self.relayed:
             self.start_relay()
         self.transceiver.wait_for("transceiver ready")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.kill_relay()
-        self._stack.close()
 
     def start_relay(self) -> None:
         """Start the relay, always on the same port."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rtcproto import Identity, Session, SessionConfig
 from tests.e2e.browser import Browser
 from tests.e2e.network import Namespace
-from tests.e2e.programs import Server
+from tests.e2e.process import Process
+from tests.e2e.programs import Server, free_port
 
 pytestmark = pytest.mark.browser
 
 
-def use(browser: Browser, server: Server, path: str, seconds: float) -> dict[str, Any]:
+def use(browser: Browser, url: str, path: str, seconds: float) -> dict[str, Any]:
     """Open the page, let it call for a while, hang up; what was seen."""
-    browser.site.upstream = server.url
-    browser.site.forwarded.clear()
+    browser.site.upstream = url
     job = browser.site.submit(browser.name, {"kind": "page", "path": path, "seconds": seconds})
     report: dict[str, Any] = job.result(60)
     return report
@@ -26,12 +31,13 @@ def use(browser: Browser, server: Server, path: str, seconds: float) -> dict[str
 @pytest.mark.parametrize("source", ["tone", "speech", "microphone"])
 def test_page_calls_by_itself(browser: Browser, relayed: Server, source: str) -> None:
     """The page loads cleanly, calls, shows set-up, levels and network, and hangs up."""
-    report = use(browser, relayed, f"/?source={source}&auto=1", 3.0)
+    browser.site.forwarded.clear()
+    report = use(browser, relayed.url, f"/?source={source}&auto=1", 3.0)
     print(browser.name, report)
     assert report["state"] == "connected", report
     assert report["problems"] == []
     assert report["error"] == ""
-    assert all(status < 400 for _, _, status in browser.site.forwarded), browser.site.forwarded
+    assert all(answer < 400 for _, _, answer in browser.site.forwarded), browser.site.forwarded
     assert all(phase.endswith(" ms") for phase in report["phases"])
     assert report["remote"] == "{}:{} (udp)".format(*relayed.public)
     sent, received = report["packets"]
@@ -49,8 +55,48 @@ def test_page_shows_why_a_call_was_refused(
     browser: Browser, namespace: Namespace, tmp_path: Path
 ) -> None:
     """The server's own message is what the person reads."""
-    with Server(tmp_path, namespace.host, max_sessions=0) as server:
-        report = use(browser, server, "/?source=tone&auto=1", 0.2)
+    with Server(tmp_path, namespace.host, max_sessions=1) as server:
+        occupy(server)
+        report = use(browser, server.url, "/?source=tone&auto=1", 0.2)
     assert report["state"] == "failed"
     assert report["error"].startswith("The server refused the call: ")
     assert report["problems"] == []
+
+
+def test_page_of_the_demonstration(browser: Browser, namespace: Namespace, tmp_path: Path) -> None:
+    """As `make demo` runs it: the front door serves the page, its calls reach a transceiver.
+
+    Two calls reach both transceivers; hanging up finds the owner of the call.
+    """
+    browser.site.forwarded.clear()
+    http = f"{namespace.host}:{free_port(namespace.host, socket.SOCK_STREAM)}"
+    relay = (namespace.host, free_port(namespace.host))
+    command = [sys.executable, "examples/demo.py", "--http", http]
+    command += ["--relay", "{}:{}".format(*relay), "--transceivers", "2"]
+    with Process(command, tmp_path / "demo.log") as demo:
+        demo.wait_for(f"ready http://{http}")
+        for _ in range(2):
+            report = use(browser, f"http://{http}", "/?source=speech&auto=1", 2.0)
+            assert report["state"] == "connected", (report, demo.output())
+            assert report["remote"] == "{}:{} (udp)".format(*relay)
+            assert min(report["levels"]) > -50
+            assert report["problems"] == []
+            assert report["after"] == "idle"
+        deletes = [entry for entry in browser.site.forwarded if entry[0] == "DELETE"]
+        assert [status for _, _, status in deletes] == [200, 200]
+        assert len({path.split(".")[1] for _, path, _ in deletes}) == 2, "one owner took both"
+
+
+def occupy(server: Server) -> None:
+    """Take one of the server's places."""
+    config = SessionConfig(
+        identity=Identity.generate(time.time()), addresses=(("192.0.2.1", 9),), ice_lite=False
+    )
+    offer = Session(config, time.time(), 0.0).create_offer(0.0)
+    request = urllib.request.Request(
+        f"{server.url}/v1/realtime/calls",
+        data=offer.encode(),
+        headers={"Content-Type": "application/sdp"},
+    )
+    with urllib.request.urlopen(request, timeout=5) as response:
+        assert response.status == 201

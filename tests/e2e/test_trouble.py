@@ -64,9 +64,8 @@ def test_relay_killed_and_started_again(browser: Browser, relayed: Server) -> No
     print(f"{browser.name}: {gap[1] - gap[0]:.1f} s without audio; {found}")
     assert gap[1] - gap[0] > 0.1, "the relay was not missed at all"
     assert gap[1] - gap[0] < RESUME
-    after = found.correlation[int(gap[1] * 50) + 25 :]
-    assert len(after) >= 150
-    assert sum(value >= 0.6 for value in after) / len(after) >= BAR
+    # Half a second for the jitter buffer to find its depth again.
+    assert found.share_from(gap[1] + 0.5) >= BAR
     assert "failed" not in report.states
 
 

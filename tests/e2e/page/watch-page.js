@@ -31,6 +31,8 @@ export async function watch(job, tell) {
     if (report.state === "connected") {
       frame.contentDocument.getElementById("call").click();
       report.after = await until(["idle", "failed"], 5);
+      // Time to tell the server; without its frame the page would be gone at once.
+      await sleep(0.5);
     }
     report.problems = frame.contentWindow.problems;
     return report;
