@@ -104,8 +104,28 @@ class Driver:
         return call
 
     def _on_readable(self) -> None:
-        receive, receive_datagram = self._socket.recvfrom, self.endpoint.receive_datagram
         now = time.monotonic()
+        self._drain(now)
+        if now - self._last_wake < self._tick and self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.call_later(self._tick, self._on_tick)
+        self._last_wake = now
+
+    def _on_tick(self) -> None:
+        # Busy: read at once instead of asking the event loop to watch the socket again.
+        received = self._socket.fileno() >= 0 and self._drain(time.monotonic())
+        if self._socket.fileno() < 0:
+            return  # closed, by a handler perhaps
+        if received:
+            self._loop.call_later(self._tick, self._on_tick)
+        else:
+            self._loop.add_reader(self._socket.fileno(), self._on_readable)
+
+    def _drain(self, now: float) -> bool:
+        """Take what has arrived, a bounded number of datagrams; False if there was nothing."""
+        receive, receive_datagram = self._socket.recvfrom, self.endpoint.receive_datagram
+        v6 = self._family == socket.AF_INET6
+        received = False
         for _ in range(MAX_DRAIN):
             try:
                 data, source = receive(MAX_READ)
@@ -114,16 +134,10 @@ class Driver:
             except OSError as error:  # an ICMP error of an earlier send surfaces here
                 self._log_error("receive", error, now)
                 continue
-            receive_datagram(data, normalise(source), now)
+            received = True
+            receive_datagram(data, normalise(source) if v6 else source, now)
         self._flush()
-        if now - self._last_wake < self._tick and self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket.fileno())
-            self._loop.call_later(self._tick, self._resume_reading)
-        self._last_wake = now
-
-    def _resume_reading(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.add_reader(self._socket.fileno(), self._on_readable)
+        return received
 
     def _on_timer(self) -> None:
         deadline, self._timer, self._timer_at = self._timer_at, None, None
