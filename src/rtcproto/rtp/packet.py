@@ -31,6 +31,8 @@ __all__ = ["RtpPacket", "header_length", "padding_length"]
 
 _HEADER = Struct("!BBHLL")
 _WORDS = Struct("!HH")
+# From the second byte on, with the extension's profile and length behind the SSRC.
+_unpack_extended = Struct("!xBHLLHH").unpack_from
 _unpack_header = _HEADER.unpack_from
 _unpack_words = _WORDS.unpack_from
 
@@ -61,15 +63,13 @@ class RtpPacket:
     @classmethod
     def parse(cls, data: bytes) -> RtpPacket:
         """The packet in `data`, RFC 3550 5.1; `ParseError` for anything malformed."""
-        if len(data) < 12:
+        size = len(data)
+        if size < 12:
             raise ParseError("rtp", "shorter than the fixed header")
-        first, second, sequence, timestamp, ssrc = _unpack_header(data)
-        if first == 0x80:
-            return cls(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[12:])
-        if first == 0x90 and len(data) >= 16:
-            profile, words = _unpack_words(data, 12)
+        if data[0] == 0x90 and size >= 16:
+            second, sequence, timestamp, ssrc, profile, words = _unpack_extended(data)
             end = 16 + 4 * words
-            if end > len(data):
+            if end > size:
                 raise ParseError("rtp", "extension longer than the packet", 14)
             return cls(
                 second & 0x7F,
@@ -82,6 +82,9 @@ class RtpPacket:
                 profile,
                 data[16:end],
             )
+        first, second, sequence, timestamp, ssrc = _unpack_header(data)
+        if first == 0x80:
+            return cls(second & 0x7F, second > 0x7F, sequence, timestamp, ssrc, data[12:])
         end = header_length(data)
         return cls.from_parts(data[:end], data[end:])
 
