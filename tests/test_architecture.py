@@ -47,9 +47,10 @@ SIDEWAYS = {
 CODECS = {
     "dtls.handshake", "dtls.record", "ice.candidate", "opus.fmtp", "opus.toc", "routing.proxy",
     "routing.token", "rtcp.feedback", "rtcp.header", "rtcp.packet", "rtcp.reports",
-    "rtcp.sdes_bye", "rtcp.twcc", "rtcp.xr", "rtp.extensions", "rtp.packet", "sdp.attributes",
-    "sdp.candidate", "sdp.description", "sdp.lines", "srtp.aes_cm", "srtp.aes_gcm", "srtp.kdf",
-    "srtp.profiles", "stun.attributes", "stun.integrity", "stun.message", "stun.peek",
+    "rtcp.sdes_bye", "rtcp.twcc", "rtcp.xr", "rtp.extensions", "rtp.packet", "sctp.chunks",
+    "sctp.control_chunks", "sctp.packet", "sctp.parameters", "sdp.attributes", "sdp.candidate",
+    "sdp.description", "sdp.lines", "srtp.aes_cm", "srtp.aes_gcm", "srtp.kdf", "srtp.profiles",
+    "stun.attributes", "stun.integrity", "stun.message", "stun.peek",
 }  # fmt: skip
 
 DEPENDENCIES = {"attrs", "crc32c", "cryptography", "OpenSSL"}
