@@ -46,7 +46,7 @@ Path: TypeAlias = tuple[Address, Address | None]
 PATH_TAKEOVER = 15.0
 
 # Paths one session may hold here, a little more than ICE remembers (8), so that
-# the two evictions need not agree; the oldest goes.
+# the two evictions need not agree; the oldest goes, one without proof first.
 MAX_PATHS = 16
 
 # Relay hosts remembered as believed, so that their addresses are parsed once.
@@ -86,7 +86,9 @@ class _Entry:
     session: Session
     ufrag: bytes
     paths: dict[Path, _Route] = attrs.field(factory=dict)
+    # The deadline that counts, and its number in the heap (0: none).
     armed: float | None = None
+    ticket: int = 0
     connecting: bool = True
 
 
@@ -120,7 +122,8 @@ class Endpoint:
         self._entries: dict[SessionId, _Entry] = {}
         self._by_ufrag: dict[bytes, _Entry] = {}
         self._by_path: dict[Path, _Entry] = {}
-        # Deadlines as a heap of (time, tie-breaker, entry); an entry's live one is `armed`.
+        # Deadlines as a heap of (time, number, entry). One per entry counts, that of its
+        # `ticket`: by time alone a deadline that comes back would count twice.
         self._deadlines: list[tuple[float, int, _Entry]] = []
         self._order = 0
         self._headers = HeaderCache()
@@ -200,10 +203,10 @@ class Endpoint:
         """Act on every session's deadlines at or before `now`."""
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= now:
-            deadline, _, entry = heapq.heappop(deadlines)
-            if entry.armed != deadline:
+            _, ticket, entry = heapq.heappop(deadlines)
+            if entry.ticket != ticket:
                 continue
-            entry.armed = None
+            entry.armed, entry.ticket = None, 0
             try:
                 entry.session.handle_timer(now)
             except Exception:  # noqa: BLE001 - the fence, as in receive_datagram
@@ -371,16 +374,18 @@ class Endpoint:
         if deadline is not None and (entry.armed is None or deadline < entry.armed):
             entry.armed = deadline
             self._order += 1
+            entry.ticket = self._order
             heapq.heappush(self._deadlines, (deadline, self._order, entry))
             if len(self._deadlines) > 64 + 4 * len(self._entries):
-                self._deadlines = [item for item in self._deadlines if item[2].armed == item[0]]
+                # In place: `handle_timer` may be in the middle of it.
+                self._deadlines[:] = [item for item in self._deadlines if item[2].ticket == item[1]]
                 heapq.heapify(self._deadlines)
 
     def _prune(self) -> None:
         # Only the top can be asked for: it must be a deadline that still counts,
         # or an endpoint without sessions would keep waking its driver.
         deadlines = self._deadlines
-        while deadlines and deadlines[0][2].armed != deadlines[0][0]:
+        while deadlines and deadlines[0][2].ticket != deadlines[0][1]:
             heapq.heappop(deadlines)
 
     def _settle(self, entry: _Entry) -> None:
@@ -400,7 +405,7 @@ class Endpoint:
                     # A header with nothing behind it tells the relay that we are done
                     # with this client: its next session need not wait for an expiry.
                     self._out.append(Datagram(route.header, route.hop))
-        entry.armed = None
+        entry.armed, entry.ticket = None, 0
         self._prune()
         self._settle(entry)
         self._closed[reason.name] = self._closed.get(reason.name, 0) + 1
@@ -430,7 +435,11 @@ class Endpoint:
         return now - owner.paths[path].last_heard >= PATH_TAKEOVER
 
     def _forget_oldest_path(self, entry: _Entry) -> None:
-        path = min(entry.paths, key=lambda key: entry.paths[key].last_heard)
+        # Proven ones last: whoever replays checks from many addresses proves none.
+        path = min(
+            entry.paths,
+            key=lambda key: (entry.session.is_proven(key), entry.paths[key].last_heard),
+        )
         del entry.paths[path]
         if self._by_path.get(path) is entry:
             del self._by_path[path]

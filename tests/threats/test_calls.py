@@ -8,7 +8,7 @@ this folder; here they must hold for what an operator runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 from rtcproto import sdp, stun
 from rtcproto.demux import Kind, classify
 from rtcproto.dtls import DtlsConfig, Identity
+from rtcproto.endpoint import MAX_PATHS
 from rtcproto.events import AudioLost, AudioReceived, CloseReason, Connected, SessionClosed
 from rtcproto.ice import IceConfig
 from rtcproto.ice.lite import ALLOWANCE
@@ -770,3 +771,57 @@ def test_forged_handshake_messages_move_no_route() -> None:
     assert scene.sent_to(other) == []
     muted = False
     scene.wait(call)
+
+
+def test_r2_tables_of_the_endpoint_are_bounded() -> None:
+    """A valid peer that checks from 300 addresses: paths per session, and deadlines, stay few."""
+    scene = Scene()
+    call, other = scene.connect(), scene.connect()
+    insider = call.insider()
+    strangers = attackers(300)
+    for number in range(3_000):
+        scene.attack(insider.check(), strangers[number % 300])
+        scene.world.run_for(0.001)
+    assert len(scene.endpoint._entries[call.id].paths) <= MAX_PATHS
+    assert len(scene.endpoint._by_path) <= MAX_PATHS + len(scene.endpoint._entries[other.id].paths)
+    assert len(scene.endpoint._deadlines) <= 64 + 4 * 2
+    # The paths that carry the calls are still there.
+    for each in (call, other):
+        sent = each.talk(2)
+        finish(each)
+        assert each.heard() == sent
+
+
+def test_many_deadlines_leave_one_per_session() -> None:
+    """A near deadline that comes and goes in front of a far one does not pile the far one up."""
+    scene = Scene()
+    call = scene.connect()
+    media = call.session._media
+    near: list[float] = []
+
+    def soonest() -> float | None:
+        """As when a gap in the audio is waited for: a little later each time, then not at all."""
+        return near[-1] if near else None
+
+    call.session._media = _WithTimer(media, soonest)  # type: ignore[assignment]
+    for _ in range(500):
+        near.append(scene.world.now + 0.001)
+        scene.attack(call.insider().check(), call.client.address)
+        scene.world.run_for(0.0005)
+        near.clear()
+        scene.world.run_for(0.001)
+        assert len(scene.endpoint._deadlines) <= 64 + 4
+        live = [item for item in scene.endpoint._deadlines if item[2].ticket == item[1]]
+        assert len(live) <= 1
+    assert call.alive
+
+
+class _WithTimer:
+    """A media plane whose deadline is somebody else's."""
+
+    def __init__(self, media: object, get_timer: Callable[[], float | None]) -> None:
+        self._media = media
+        self.get_timer = get_timer
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._media, name)
