@@ -24,7 +24,7 @@ from fuzz.samples import (
     UNIX_TIME,
 )
 from fuzz.session_scene import session_ops
-from rtcproto import demux, dtls, ice, opus, routing, rtcp, rtp, sdp, srtp, stun
+from rtcproto import datachannel, demux, dtls, ice, opus, routing, rtcp, rtp, sdp, srtp, stun
 from rtcproto.dtls.handshake import (
     ClientHello,
     ServerHello,
@@ -237,6 +237,15 @@ def srtcp(data: bytes) -> None:
         return
 
 
+def dcep(data: bytes) -> None:
+    """A channel message survives being built and parsed again."""
+    try:
+        message = datachannel.parse_dcep(data)
+    except ParseError:
+        return
+    assert datachannel.parse_dcep(message.serialize()) == message
+
+
 def proxy_header(data: bytes) -> None:
     """Headers are read or refused; what is read can be written again."""
     try:
@@ -265,6 +274,7 @@ def directory_entry(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "candidate": candidate,
+    "dcep": dcep,
     "demux": demux_target,
     "directory_entry": directory_entry,
     "dtls_machine": dtls_machine,

@@ -45,7 +45,7 @@ SIDEWAYS = {
 
 # What only reads and writes bytes, text or keys: these import no other module of their package.
 CODECS = {
-    "dtls.handshake", "dtls.record", "ice.candidate", "opus.fmtp", "opus.toc", "routing.proxy",
+    "datachannel.dcep", "dtls.handshake", "dtls.record", "ice.candidate", "opus.fmtp", "opus.toc", "routing.proxy",
     "routing.token", "rtcp.feedback", "rtcp.header", "rtcp.packet", "rtcp.reports",
     "rtcp.sdes_bye", "rtcp.twcc", "rtcp.xr", "rtp.extensions", "rtp.packet", "sctp.chunks",
     "sctp.control_chunks", "sctp.packet", "sctp.parameters", "sdp.attributes", "sdp.candidate",

@@ -1,0 +1,301 @@
+"""The channels of one association: who owns which stream, opening, closing.
+
+RFC 8831 section 6 and RFC 8832 section 6. Called by a session's data plane with
+what the association reports; hands out commands for it. Knows no SCTP but
+stream numbers and payload protocol identifiers.
+
+Theory of operation: the DTLS client opens channels on even streams, the server
+on odd ones (RFC 8832 section 6), so both may open without asking. An opener may
+send at once, in order behind its OPEN; an unordered channel waits for the ACK,
+or its messages could overtake the OPEN. A channel closes when both directions
+are reset: one side resets its own, the other answers with a reset of its own.
+Negotiated channels (an id agreed elsewhere) exist on both sides without a
+message. What the peer does wrong costs it that channel, never the association.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from rtcproto.datachannel.channel import (
+    ChannelClosed,
+    ChannelEvent,
+    ChannelMessageReceived,
+    ChannelOpened,
+    ChannelState,
+    PayloadProtocol,
+    ResetStreams,
+    SctpCommand,
+    SendMessage,
+)
+from rtcproto.datachannel.dcep import Ack, Open, parse_dcep
+from rtcproto.errors import ParseError, UsageError
+
+__all__ = ["ChannelManager", "MAX_CHANNELS"]
+
+# Channels of one session, both sides' together. A voice client opens one. Beyond
+# it a peer's request is answered with a reset, our own with UsageError.
+MAX_CHANNELS = 256
+
+# The highest stream: 65535 is no stream, RFC 8832 section 6.
+MAX_STREAM = 65534
+
+# RFC 8831 section 6.6: SCTP has no empty messages, so one zero byte stands for none.
+_EMPTY = b"\0"
+
+
+@attrs.define(slots=True, eq=False)
+class _Channel:
+    parameters: Open
+    state: ChannelState = ChannelState.CONNECTING
+    incoming: bool = False
+    # The peer has confirmed, so an unordered message cannot come before the OPEN.
+    confirmed: bool = False
+    # Which directions are reset.
+    ours_reset: bool = False
+    theirs_reset: bool = False
+
+
+class ChannelManager:
+    """See the module's docstring.
+
+    `is_client` is our DTLS role; `max_message_size` what the peer said it takes,
+    in bytes (0: no limit).
+    """
+
+    __slots__ = (
+        "_channels",
+        "_commands",
+        "_established",
+        "_events",
+        "_first",
+        "_max_message_size",
+        "rejected",
+    )
+
+    def __init__(self, is_client: bool, max_message_size: int) -> None:
+        self._first = 0 if is_client else 1
+        self._max_message_size = max_message_size
+        self._channels: dict[int, _Channel] = {}
+        self._established = False
+        self._commands: list[SctpCommand] = []
+        self._events: list[ChannelEvent] = []
+        # What the peer did that made no sense, by reason.
+        self.rejected: dict[str, int] = {}
+
+    # Getters
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def state(self, channel: int) -> ChannelState:
+        """The channel's state; CLOSED for one that is not, or no longer, there."""
+        found = self._channels.get(channel)
+        return ChannelState.CLOSED if found is None else found.state
+
+    # Inputs
+
+    def association_established(self) -> None:
+        """The association is up: channels that waited are opened."""
+        self._established = True
+        for number, channel in list(self._channels.items()):
+            self._begin(number, channel)
+
+    def association_closed(self) -> None:
+        """The association is gone, and every channel with it."""
+        self._established = False
+        for number in list(self._channels):
+            self._remove(number)
+        self._commands.clear()
+
+    def receive_message(self, stream: int, ppid: int, data: bytes) -> None:
+        """A message came on a stream."""
+        channel = self._channels.get(stream)
+        if ppid == PayloadProtocol.DCEP:
+            self._receive_dcep(stream, channel, data)
+            return
+        if channel is None or channel.theirs_reset:
+            self._reject("message_without_channel")
+            return
+        # RFC 8832 section 6: a message is as good an answer as an ACK.
+        channel.confirmed = True
+        match ppid:
+            case PayloadProtocol.STRING:
+                try:
+                    text = data.decode()
+                except UnicodeDecodeError:
+                    self._reject("not_utf8")
+                    return
+                self._events.append(ChannelMessageReceived(channel=stream, data=text))
+            case PayloadProtocol.BINARY:
+                self._events.append(ChannelMessageReceived(channel=stream, data=data))
+            case PayloadProtocol.STRING_EMPTY:
+                self._events.append(ChannelMessageReceived(channel=stream, data=""))
+            case PayloadProtocol.BINARY_EMPTY:
+                self._events.append(ChannelMessageReceived(channel=stream, data=b""))
+            case _:
+                self._reject("payload_protocol")
+
+    def streams_reset(self, streams: tuple[int, ...]) -> None:
+        """The peer reset its outgoing side of these; none named means all, RFC 6525 4.1."""
+        for stream in streams or tuple(self._channels):
+            channel = self._channels.get(stream)
+            if channel is None:
+                continue
+            channel.theirs_reset = True
+            # RFC 8831 section 6.7: "the other side ... resets the corresponding
+            # outgoing stream" in answer.
+            self._start_closing(stream, channel)
+            self._finish_closing(stream, channel)
+
+    def reset_done(self, streams: tuple[int, ...]) -> None:
+        """Our reset of these was acknowledged."""
+        for stream in streams:
+            channel = self._channels.get(stream)
+            if channel is not None and channel.state is ChannelState.CLOSING:
+                channel.ours_reset = True
+                self._finish_closing(stream, channel)
+
+    # Verbs
+
+    def open_channel(self, parameters: Open, *, negotiated: int | None = None) -> int:
+        """Open a channel; returns its id, usable at once for `send` where it is ordered.
+
+        `negotiated` is the id both sides agreed on elsewhere. Raises UsageError if
+        it is taken or out of range, if no id is free, or at `MAX_CHANNELS`.
+        """
+        if len(self._channels) >= MAX_CHANNELS:
+            raise UsageError(f"at most {MAX_CHANNELS} channels")
+        parameters.serialize()  # raises for what could not be sent
+        if negotiated is None:
+            # One of 256 of our 32,768 streams is in use at most, so one is always free.
+            taken = self._channels
+            number = next(n for n in range(self._first, MAX_STREAM + 1, 2) if n not in taken)
+            channel = _Channel(parameters)
+        else:
+            number = negotiated
+            if not 0 <= number <= MAX_STREAM:
+                raise UsageError(f"a channel id is 0 to {MAX_STREAM}")
+            if number in self._channels:
+                raise UsageError("the channel id is in use")
+            channel = _Channel(parameters, confirmed=True)
+        self._channels[number] = channel
+        if self._established:
+            self._begin(number, channel)
+        return number
+
+    def send(self, channel: int, data: str | bytes) -> None:
+        """Send text or bytes. Raises UsageError unless the channel is open and takes it."""
+        found = self._channels.get(channel)
+        if found is None or found.state is not ChannelState.OPEN:
+            raise UsageError("the channel is not open")
+        if isinstance(data, str):
+            payload = data.encode()
+            ppid = PayloadProtocol.STRING if payload else PayloadProtocol.STRING_EMPTY
+        else:
+            payload = data
+            ppid = PayloadProtocol.BINARY if payload else PayloadProtocol.BINARY_EMPTY
+        if self._max_message_size and len(payload) > self._max_message_size:
+            raise UsageError(f"the peer takes messages of up to {self._max_message_size} bytes")
+        parameters = found.parameters
+        lifetime = parameters.lifetime
+        self._commands.append(
+            SendMessage(
+                stream=channel,
+                ppid=ppid,
+                data=payload or _EMPTY,
+                # RFC 8832 section 6: ordered until the peer is known to know the channel.
+                ordered=parameters.ordered or not found.confirmed,
+                max_retransmits=parameters.max_retransmits,
+                lifetime=None if lifetime is None else lifetime / 1000,
+            )
+        )
+
+    def close_channel(self, channel: int) -> None:
+        """Close a channel once what is queued was sent; no effect on one that is closing."""
+        found = self._channels.get(channel)
+        if found is not None:
+            self._start_closing(channel, found)
+
+    # Outputs
+
+    def commands(self) -> list[SctpCommand]:
+        """Drain what the association is to do."""
+        commands, self._commands = self._commands, []
+        return commands
+
+    def next_events(self) -> list[ChannelEvent]:
+        """Drain what happened."""
+        events, self._events = self._events, []
+        return events
+
+    # Private
+
+    def _begin(self, number: int, channel: _Channel) -> None:
+        """Announce a channel of ours on an association that is up."""
+        if not channel.confirmed:
+            message = channel.parameters.serialize()
+            self._commands.append(
+                SendMessage(stream=number, ppid=PayloadProtocol.DCEP, data=message)
+            )
+        self._set_open(number, channel)
+
+    def _set_open(self, number: int, channel: _Channel) -> None:
+        if channel.state is ChannelState.CONNECTING:
+            channel.state = ChannelState.OPEN
+            self._events.append(
+                ChannelOpened(
+                    channel=number, parameters=channel.parameters, incoming=channel.incoming
+                )
+            )
+
+    def _receive_dcep(self, stream: int, channel: _Channel | None, data: bytes) -> None:
+        try:
+            message = parse_dcep(data)
+        except ParseError:
+            self._reject("dcep_malformed")
+            return
+        if isinstance(message, Ack):
+            if channel is None:
+                self._reject("ack_without_channel")
+            else:
+                channel.confirmed = True
+            return
+        if channel is not None:
+            # RFC 8832 section 6: an OPEN on a stream in use is an error of the peer.
+            self._reject("open_twice")
+            return
+        if stream % 2 == self._first or stream > MAX_STREAM:
+            self._reject("open_parity")
+            self._commands.append(ResetStreams(streams=(stream,)))
+            return
+        if len(self._channels) >= MAX_CHANNELS:
+            self._reject("too_many_channels")
+            self._commands.append(ResetStreams(streams=(stream,)))
+            return
+        channel = self._channels[stream] = _Channel(message, incoming=True, confirmed=True)
+        self._commands.append(
+            SendMessage(stream=stream, ppid=PayloadProtocol.DCEP, data=Ack().serialize())
+        )
+        self._set_open(stream, channel)
+
+    def _start_closing(self, number: int, channel: _Channel) -> None:
+        if channel.state is ChannelState.CLOSING:
+            return
+        if channel.state is ChannelState.CONNECTING:
+            # The peer never heard of it.
+            self._remove(number)
+            return
+        channel.state = ChannelState.CLOSING
+        self._commands.append(ResetStreams(streams=(number,)))
+
+    def _finish_closing(self, number: int, channel: _Channel) -> None:
+        if channel.ours_reset and channel.theirs_reset:
+            self._remove(number)
+
+    def _remove(self, number: int) -> None:
+        if self._channels.pop(number, None) is not None:
+            self._events.append(ChannelClosed(channel=number))
+
+    def _reject(self, reason: str) -> None:
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1

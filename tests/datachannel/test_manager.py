@@ -1,0 +1,251 @@
+"""Channels between two managers, with a list for an association between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rtcproto.datachannel import (
+    MAX_CHANNELS,
+    Ack,
+    ChannelClosed,
+    ChannelManager,
+    ChannelMessageReceived,
+    ChannelOpened,
+    ChannelState,
+    Open,
+    PayloadProtocol,
+    ResetStreams,
+    SendMessage,
+)
+from rtcproto.errors import UsageError
+
+
+class Link:
+    """Client and server, whose commands arrive when `run` is called."""
+
+    def __init__(self, max_message_size: int = 0) -> None:
+        self.client = ChannelManager(True, max_message_size)
+        self.server = ChannelManager(False, max_message_size)
+        self.sent: list[SendMessage | ResetStreams] = []
+
+    def establish(self) -> None:
+        """The association comes up on both sides."""
+        self.client.association_established()
+        self.server.association_established()
+        self.run()
+
+    def run(self) -> None:
+        """Carry commands until none are left."""
+        while True:
+            from_client, from_server = self.client.commands(), self.server.commands()
+            if not from_client and not from_server:
+                return
+            self._carry(from_client, self.client, self.server)
+            self._carry(from_server, self.server, self.client)
+
+    def _carry(
+        self,
+        commands: list[Any],
+        sender: ChannelManager,
+        receiver: ChannelManager,
+    ) -> None:
+        for command in commands:
+            self.sent.append(command)
+            if isinstance(command, SendMessage):
+                assert command.data, "SCTP has no empty messages"
+                receiver.receive_message(command.stream, command.ppid, command.data)
+            else:
+                receiver.streams_reset(command.streams)
+                sender.reset_done(command.streams)
+
+
+@pytest.fixture
+def link() -> Link:
+    """An association that is up."""
+    made = Link()
+    made.establish()
+    return made
+
+
+def test_opens_on_both_sides(link: Link) -> None:
+    """The opener may use it at once, the peer learns label, protocol and reliability."""
+    parameters = Open(label="oai-events", protocol="json", max_retransmits=2)
+    channel = link.client.open_channel(parameters)
+    assert link.client.state(channel) is ChannelState.OPEN
+    link.run()
+    assert link.client.next_events() == [
+        ChannelOpened(channel=channel, parameters=parameters, incoming=False)
+    ]
+    assert link.server.next_events() == [
+        ChannelOpened(channel=channel, parameters=parameters, incoming=True)
+    ]
+
+
+def test_each_side_has_its_own_ids(link: Link) -> None:
+    """RFC 8832 section 6: even streams for the DTLS client, odd ones for the server."""
+    assert [link.client.open_channel(Open()) for _ in range(3)] == [0, 2, 4]
+    assert [link.server.open_channel(Open()) for _ in range(3)] == [1, 3, 5]
+    link.run()
+    assert len(link.client) == len(link.server) == 6
+
+
+def test_waits_for_the_association() -> None:
+    """A channel asked for early opens when the association does."""
+    link = Link()
+    channel = link.client.open_channel(Open(label="early"))
+    assert link.client.state(channel) is ChannelState.CONNECTING
+    with pytest.raises(UsageError):
+        link.client.send(channel, "too early")
+    assert link.client.commands() == []
+    link.establish()
+    assert link.server.state(channel) is ChannelState.OPEN
+
+
+@pytest.mark.parametrize("data", ["", "grüße", b"", b"\x00\xff"])
+def test_messages_keep_kind_and_content(link: Link, data: str | bytes) -> None:
+    """Text stays text, bytes stay bytes, and nothing stays nothing."""
+    channel = link.client.open_channel(Open())
+    link.client.send(channel, data)
+    link.run()
+    assert link.server.next_events()[1:] == [ChannelMessageReceived(channel=channel, data=data)]
+
+
+def test_unordered_channel_is_ordered_until_the_peer_knows_it(link: Link) -> None:
+    """A message must not overtake the OPEN: RFC 8832 section 6."""
+    channel = link.client.open_channel(Open(ordered=False, lifetime=1500))
+    link.client.send(channel, "first")
+    link.run()
+    link.client.send(channel, "second")
+    link.run()
+    sent = [c for c in link.sent if isinstance(c, SendMessage) and c.ppid == 51]
+    assert [command.ordered for command in sent] == [True, False]
+    assert sent[0].lifetime == 1.5
+
+
+def test_close_resets_both_directions(link: Link) -> None:
+    """Either side may close; both get one last event and the id is free again."""
+    channel = link.client.open_channel(Open())
+    link.run()
+    for side in (link.client, link.server):
+        side.next_events()
+    link.server.close_channel(channel)
+    link.server.close_channel(channel)
+    assert link.server.state(channel) is ChannelState.CLOSING
+    with pytest.raises(UsageError):
+        link.server.send(channel, "too late")
+    link.run()
+    for side in (link.client, link.server):
+        assert side.next_events() == [ChannelClosed(channel=channel)]
+        assert side.state(channel) is ChannelState.CLOSED
+    assert [c for c in link.sent if isinstance(c, ResetStreams)] == [
+        ResetStreams(streams=(channel,))
+    ] * 2
+    assert link.client.open_channel(Open()) == channel
+
+
+def test_end_of_the_association_closes_all(link: Link) -> None:
+    """Every channel gets its last event."""
+    channels = [link.client.open_channel(Open()) for _ in range(3)]
+    link.client.next_events()
+    link.client.association_closed()
+    assert link.client.next_events() == [ChannelClosed(channel=c) for c in channels]
+    assert link.client.commands() == []
+
+
+def test_negotiated_channels_need_no_message(link: Link) -> None:
+    """An id agreed elsewhere exists on both sides at once, in any parity."""
+    for side in (link.client, link.server):
+        assert side.open_channel(Open(ordered=False), negotiated=7) == 7
+    assert link.client.commands() == []
+    link.client.send(7, b"x")
+    link.run()
+    assert link.sent[0].ordered is False  # type: ignore[union-attr]
+    assert link.server.next_events()[-1] == ChannelMessageReceived(channel=7, data=b"x")
+
+
+def test_the_peers_message_size_is_honoured() -> None:
+    """Threat C8: a message that the peer would not take is the caller's error."""
+    link = Link(max_message_size=10)
+    link.establish()
+    channel = link.client.open_channel(Open())
+    link.client.send(channel, "x" * 10)
+    with pytest.raises(UsageError):
+        link.client.send(channel, "x" * 9 + "ü")
+
+
+@pytest.mark.parametrize(
+    "misuse",
+    [
+        lambda manager: manager.open_channel(Open(label="x" * 5000)),
+        lambda manager: manager.open_channel(Open(), negotiated=65535),
+        lambda manager: manager.open_channel(Open(), negotiated=-1),
+        lambda manager: manager.open_channel(Open(), negotiated=manager.open_channel(Open())),
+        lambda manager: [manager.open_channel(Open()) for _ in range(MAX_CHANNELS + 1)],
+        lambda manager: manager.send(1000, "x"),
+    ],
+)
+def test_misuse_is_refused(link: Link, misuse: Callable[[ChannelManager], object]) -> None:
+    """The caller's mistakes raise at once."""
+    with pytest.raises(UsageError):
+        misuse(link.client)
+
+
+class TestPeerMisbehaves:
+    """What makes no sense is counted; the association and other channels go on."""
+
+    @pytest.mark.parametrize(
+        ("stream", "ppid", "data", "reason"),
+        [
+            (1, PayloadProtocol.DCEP, b"\x09", "dcep_malformed"),
+            (1, PayloadProtocol.DCEP, Ack().serialize(), "ack_without_channel"),
+            (0, PayloadProtocol.DCEP, Open().serialize(), "open_parity"),
+            (65535, PayloadProtocol.DCEP, Open().serialize(), "open_parity"),
+            (9, PayloadProtocol.STRING, b"hello", "message_without_channel"),
+            (3, PayloadProtocol.STRING, b"\xff", "not_utf8"),
+            (3, 52, b"partial", "payload_protocol"),
+            (3, PayloadProtocol.DCEP, Open().serialize(), "open_twice"),
+        ],
+    )
+    def test_is_counted(self, stream: int, ppid: int, data: bytes, reason: str) -> None:
+        """Each kind by its reason, without an event."""
+        client = ChannelManager(True, 0)
+        client.association_established()
+        client.receive_message(3, PayloadProtocol.DCEP, Open(label="good").serialize())
+        client.next_events()
+        client.receive_message(stream, ppid, data)
+        assert client.rejected == {reason: 1}
+        assert client.next_events() == []
+        assert client.state(3) is ChannelState.OPEN
+
+    def test_c7_open_on_every_stream(self) -> None:
+        """At most 256 channels, whatever is asked for; the rest is answered with resets."""
+        server = ChannelManager(False, 0)
+        server.association_established()
+        for stream in range(65536):
+            server.receive_message(stream, PayloadProtocol.DCEP, Open(label="x").serialize())
+            resets = [c for c in server.commands() if isinstance(c, ResetStreams)]
+            assert len(resets) <= 1
+        assert len(server) == MAX_CHANNELS
+        assert server.rejected == {
+            "open_parity": 32768,
+            "too_many_channels": 32768 - MAX_CHANNELS,
+        }
+
+    def test_reset_of_unknown_streams(self, link: Link) -> None:
+        """Nothing happens."""
+        link.client.streams_reset((9, 11))
+        link.client.reset_done((9,))
+        assert link.client.next_events() == []
+        assert link.client.commands() == []
+
+    def test_reset_of_all_streams(self, link: Link) -> None:
+        """RFC 6525 section 4.1: a request that names none means every stream."""
+        link.client.open_channel(Open())
+        link.client.open_channel(Open())
+        link.run()
+        link.client.streams_reset(())
+        link.run()
+        assert len(link.client) == len(link.server) == 0
