@@ -1,4 +1,4 @@
-"""Every Python block of the documentation runs.
+"""Every Python block of the documentation runs, and what it names exists.
 
 The blocks of one page share a namespace, in order, as a reader would type them.
 A block that cannot run does not belong in the documentation: there is no mark
@@ -7,13 +7,25 @@ to skip one. `--8<-- "path"` lines are replaced by that file, as in the build.
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import os
 import re
+import socket
+import subprocess
+import sys
 import textwrap
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import rtcproto
+from rtcproto import AudioReceived, Connected, EndpointConfig, Identity, SessionConfig
+from rtcproto.asyncio import open_endpoint
+from tests.support.virtual_asyncio import install
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").rglob("*.md"))]
@@ -54,16 +66,17 @@ def include(body: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_python_blocks_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They raise nothing and wait for no real time."""
+    """They raise nothing; what they call an event loop or a UDP socket is virtual."""
 
     def sleep(seconds: float) -> None:
         raise AssertionError(f"the documentation sleeps for {seconds} real seconds")
 
     monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.chdir(ROOT)
+    install(monkeypatch)
     module = types.ModuleType("page")
     # Decorators and dataclasses look their module up.
-    monkeypatch.setitem(__import__("sys").modules, "page", module)
+    monkeypatch.setitem(sys.modules, "page", module)
     for info, body, line in fences(page.read_text(encoding="utf-8")):
         if info == "python":
             # Blank lines in front put the page's own line numbers into tracebacks.
@@ -87,3 +100,163 @@ def test_the_reader_of_fences_itself() -> None:
         ("text", "```\n", 10),
     ]
     assert include('--8<-- "README.md"').startswith("# rtcproto")
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Every page, the README, the changelog."""
+    for page in [*PAGES, ROOT / "CHANGELOG.md"]:
+        yield page, page.read_text(encoding="utf-8")
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    """Each `make target` of the documentation, and of the Makefile's own help, is a target."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"make ([a-z-]+)  ", makefile))
+    for _, text in texts():
+        named |= set(re.findall(r"(?:`|^|\$ )make ([a-z][a-z-]*)", text, re.MULTILINE))
+    assert {"demo", "test", "test-all", "check", "docs"} <= named <= targets
+
+
+def test_programs_that_are_named_exist() -> None:
+    """Each `python -m module` and `python path.py` of the documentation can be run."""
+    named = set()
+    for page, text in texts():
+        for module in re.findall(r"python3? -m ((?:examples|fuzz|tests)[\w.]*)", text):
+            path = ROOT / module.replace(".", "/")
+            found = (path / "__main__.py").is_file() or path.with_suffix(".py").is_file()
+            assert found, f"{page.name}: {module}"
+            named.add(module)
+        for script in re.findall(r"python3? ((?:examples|fuzz|tests)/[\w/]+\.py)", text):
+            assert (ROOT / script).is_file(), f"{page.name}: {script}"
+    assert {"examples.relay", "examples.transceiver", "examples.probe"} <= named
+
+
+def test_flags_that_are_named_exist() -> None:
+    """Flags in the command lines of the documentation are flags of those programs."""
+    flags = set()
+    for program in ("relay", "transceiver", "probe", "demonstration"):
+        for source in (ROOT / "examples" / program).glob("*.py"):
+            flags |= set(re.findall(r"\"(--[a-z-]+)\"", source.read_text(encoding="utf-8")))
+    for page, text in texts():
+        for info, body, _ in fences(text):
+            if info in {"sh", "console"}:
+                for command in re.findall(
+                    r"(?:python \S*examples|-m examples)(?:[^\n]|\\\n)*", body
+                ):
+                    assert set(re.findall(r"--[a-z-]+", command)) <= flags, page.name
+
+
+def test_links_of_the_readme_resolve() -> None:
+    """Those of the pages are checked when they are built."""
+    for name in ("README.md", "CHANGELOG.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        links = re.findall(r"\]\(([^)#]+)\)", text)
+        assert [link for link in links if ":" not in link and not (ROOT / link).exists()] == []
+
+
+def test_the_example_of_the_readme_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has about 15 lines, and a client that calls it hears itself."""
+    install(monkeypatch)
+    (body,) = [
+        body
+        for info, body, _ in fences((ROOT / "README.md").read_text(encoding="utf-8"))
+        if info == "python"
+    ]
+    assert len([line for line in body.splitlines() if line]) <= 15
+    readme: dict[str, Any] = {}
+    exec(body, readme)
+
+    async def call() -> list[bytes]:
+        driver = await readme["start"]("127.0.0.1", 3478)
+        config = SessionConfig(
+            identity=Identity.generate(1_800_000_000.0),
+            addresses=(("127.0.0.1", 0),),
+            ice_lite=False,
+            allow_loopback=True,
+        )
+        client = await open_endpoint(EndpointConfig(session=config), ("127.0.0.1", 0))
+        outgoing, offer = client.create_offer()
+        _, answer = driver.accept_offer(offer, readme["echo"])
+        outgoing.accept_answer(answer)
+        heard = []
+        async for event in outgoing:
+            if isinstance(event, Connected):
+                outgoing.send_audio(b"\xf8hello")
+            elif isinstance(event, AudioReceived):
+                heard.append(event.payload)
+                outgoing.close()
+        driver.close()
+        client.close()
+        return heard
+
+    assert asyncio.run(call()) == [b"\xf8hello"]
+
+
+def loop_of(source: str) -> list[str]:
+    """What the first `while True` in `source` asks of the session, in order, inputs last."""
+    (loop, *_) = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.While) and getattr(node.test, "value", None) is True
+    ]
+    used = [
+        node
+        for node in ast.walk(loop)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "session"
+    ]
+    used.sort(key=lambda node: (node.lineno, node.col_offset))
+    names = [node.attr for node in used if not node.attr.startswith("send_")]
+    inputs = sorted(name for name in names if name in {"receive_datagram", "handle_timer"})
+    return [name for name in names if name not in inputs] + inputs
+
+
+def test_every_loop_is_the_same_loop() -> None:
+    """The package's docstring, examples/minimal.py and the how-to for trio agree."""
+    (documented,) = [body for info, body, _ in fences(rtcproto.__doc__ or "") if info == "text"]
+    trio = (ROOT / "docs/pages/howto/trio.md").read_text(encoding="utf-8")
+    written = next(body for info, body, _ in fences(trio) if info == "python")
+    minimal = (ROOT / "examples/minimal.py").read_text(encoding="utf-8")
+    thread = (ROOT / "docs/pages/howto/thread.md").read_text(encoding="utf-8")
+    expected = [
+        "next_events",
+        "datagrams_to_send",
+        "closed",
+        "get_timer",
+        "handle_timer",
+        "receive_datagram",
+    ]
+    assert loop_of(documented) == loop_of(minimal) == loop_of(written) == expected
+    assert '--8<-- "examples/minimal.py"' in thread
+    for source in (documented, minimal, written):
+        assert "handle_timer(max(clock(), deadline" in source
+
+
+@pytest.mark.live
+def test_the_program_of_the_tutorial_answers_the_probe(tmp_path: Path) -> None:
+    """What the reader saves as echo.py passes the probe's judgement, on real sockets."""
+    text = (ROOT / "docs/pages/tutorial/first-call.md").read_text(encoding="utf-8")
+    body = next(body for info, body, _ in fences(text) if info == "python")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = tmp_path / "echo.py"
+    program.write_text(body.replace("8090", str(port)), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    url = f"http://127.0.0.1:{port}/v1/realtime/calls"
+    with subprocess.Popen(
+        [sys.executable, str(program)], env=environment, stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline().startswith("ready ")
+            subprocess.run(
+                [sys.executable, "-m", "examples.probe", "--seconds", "1", url],
+                cwd=ROOT,
+                check=True,
+                timeout=60,
+            )
+        finally:
+            server.terminate()
