@@ -42,12 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     table.head()
     results: list[Result] = []
-    for row in wanted:
-        for result in run_row(row, sizes):
-            results.append(result)
-            table.line(result)
-    if options.json:
-        write_json(options.json, facts, results)
+    try:
+        for row in wanted:
+            for result in run_row(row, sizes):
+                results.append(result)
+                table.line(result)
+    finally:
+        # A row that fails must not cost those before it.
+        if options.json:
+            write_json(options.json, facts, results)
     return 0
 
 

@@ -63,20 +63,24 @@ def build_go(source: str, folder: Path) -> Path:
 
 @contextmanager
 def started(
-    command: Sequence[str], *, core: int, ready: bool = True
+    command: Sequence[str], *, core: int, silent: bool = False
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process pinned to `core` and the first line it printed (unless it is not `ready` to)."""
+    """A process pinned to `core` and the first line it printed; a `silent` one prints none."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL if silent else None,
         text=True,
         cwd=ROOT,
         preexec_fn=partial(os.sched_setaffinity, 0, {core}),
     )
     try:
         assert process.stdout is not None, "it is a pipe"
-        yield process, process.stdout.readline() if ready else ""
+        line = "" if silent else process.stdout.readline()
+        if not line and not silent:
+            raise RuntimeError(f"{command[0]} ended instead of starting")
+        yield process, line
     finally:
         process.terminate()
         try:

@@ -176,7 +176,7 @@ def _coturn_rig(stack: ExitStack, folder: Path) -> Rig:
     command += ["--relay-ip=127.0.0.1", "--allow-loopback-peers", "--no-tls", "--no-dtls"]
     command += ["--no-cli", "--relay-threads=1", "--no-stdout-log", f"--log-file={folder}/turn"]
     command += ["--realm=bench", f"--pidfile={folder}/turn.pid", f"--userdb={folder}/turn.db", "-n"]
-    process, _ = stack.enter_context(started(command, core=cores()[0], ready=False))
+    process, _ = stack.enter_context(started(command, core=cores()[0], silent=True))
     clients = _clients(stack, ("127.0.0.1", port))
     for client in clients:
         client.settimeout(0.2)
