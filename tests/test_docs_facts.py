@@ -14,6 +14,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+from rtcproto.dtls.handshake import HandshakeType
+from rtcproto.dtls.vetting import _NEXT
 from rtcproto.ice.pair import TRANSITIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,10 +117,25 @@ def pair_diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_diagram_of_candidate_pairs_is_the_table() -> None:
-    """Written by `python -m tests.test_docs_facts`."""
-    page = (PAGES / "explanation" / "ice.md").read_text(encoding="utf-8")
-    assert f"```text\n{pair_diagram()}```\n" in page
+def message_order() -> str:
+    """What may follow what in a handshake, from the table that judges it."""
+    lines = []
+    for role, following in _NEXT.items():
+        lines.append(f"to a {role.value}:")
+        for before, after in following.items():
+            name = "start" if before is None else HandshakeType(before).name
+            names = " or ".join(HandshakeType(kind).name for kind in sorted(after))
+            lines.append(f"  {name:<20} -> {names}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "diagram"), [("ice.md", pair_diagram()), ("dtls.md", message_order())]
+)
+def test_diagrams_are_the_tables(page: str, diagram: str) -> None:
+    """`python -m tests.test_docs_facts` prints what the pages should have."""
+    text = (PAGES / "explanation" / page).read_text(encoding="utf-8")
+    assert f"```text\n{diagram}```\n" in text
 
 
 def test_every_page_is_in_the_navigation() -> None:
@@ -129,4 +146,5 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 if __name__ == "__main__":
-    print(pair_diagram(), end="")
+    print(pair_diagram())
+    print(message_order(), end="")
