@@ -60,7 +60,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 docs: $(VENV)/.dev
-	$(BIN)/mkdocs build --quiet --strict -f docs/mkdocs.yml -d ../build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/mkdocs.yml -d ../build/site
 
 guards: $(VENV)/.dev
 	$(BIN)/python tests/guards.py $(ARGS)
