@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.interop.install import Missing, command
+from tests.interop.install import ROOT, Missing, command
 from tests.interop.peer import PeerProcess
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["Missing", "command"]
+__all__ = ["ROOT", "Missing", "command"]
+
+# Where `python -m tests...` works.
+ROOT = Path(__file__).parents[2]
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -86,13 +89,13 @@ def _built(name: str, build: list[str]) -> Path:
 
 def _gstreamer() -> list[str]:
     # PyGObject comes with the system's Python, hardly ever with ours.
-    program = str(PEERS / "gstreamer_peer.py")
     for python in dict.fromkeys(("/usr/bin/python3", sys.executable)):
         if shutil.which(python) is None:
             continue
-        probe = subprocess.run([python, program, "--probe"], capture_output=True, timeout=60)
+        program = [python, "-m", "tests.interop.peers.gstreamer_peer"]
+        probe = subprocess.run([*program, "--probe"], cwd=ROOT, capture_output=True, timeout=60)
         if probe.returncode == 0:
-            return [python, program]
+            return program
     raise Missing(
         "GStreamer with webrtcbin, nice, opus and its Python binding is not installed (Debian: "
         "gstreamer1.0-plugins-bad gstreamer1.0-plugins-good gstreamer1.0-nice python3-gst-1.0 "

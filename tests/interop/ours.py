@@ -80,13 +80,16 @@ class Ours:
     async def connected(self) -> Connected:
         """Wait until the call is connected."""
         await until(lambda: self.of(Connected) or self.of(SessionClosed), "a connection")
+        assert not self.of(SessionClosed), self.of(SessionClosed)
         (event,) = self.of(Connected)
+        assert isinstance(event, Connected)
         return event
 
     async def closed(self) -> SessionClosed:
         """Wait until the call is over."""
         await until(lambda: self.of(SessionClosed), "the end of the session")
         (event,) = self.of(SessionClosed)
+        assert isinstance(event, SessionClosed)
         return event
 
     async def talk(self, packets: Sequence[bytes], timestamps: Sequence[int] | None = None) -> None:

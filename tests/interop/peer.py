@@ -34,10 +34,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["FREQUENCY", "PeerCall", "PeerProcess", "PeerStats"]
-
-# Hertz of the tone, ours and theirs.
-FREQUENCY = 440.0
+__all__ = ["PeerCall", "PeerProcess", "PeerStats"]
 
 # Seconds for any one answer; a Go program on a busy machine needs a few.
 LIMIT = 15.0
@@ -177,7 +174,9 @@ class PeerCall:
                 event = self._incoming.get_nowait()
             except queue.Empty:
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"no answer from {self.peer.name}: {self.peer.log()}") from None
+                    raise TimeoutError(
+                        f"no answer from {self.peer.name}: {self.peer.log()}"
+                    ) from None
                 await asyncio.sleep(0.005)
                 continue
             if event["event"] == "error":

@@ -7,7 +7,7 @@ once, and audio, RTCP in both directions and the end of the call are seen on bot
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -15,11 +15,12 @@ from rtcproto import CloseReason
 from rtcproto.sdp import Setup
 from rtcproto.srtp import Profile
 from tests.interop.ours import Ours, check_stream, opened, until
-from tests.interop.peer import FREQUENCY, PeerCall, PeerProcess, PeerStats
+from tests.interop.peer import PeerCall, PeerProcess, PeerStats
+from tests.interop.pitch import FREQUENCY, frequency
 
 pytest.importorskip("av", reason="PyAV makes the audio (the extra 'peers')")
 
-from tests.interop.tone import decode, encode, frequency  # noqa: E402 - needs PyAV
+from tests.interop.tone import decode, encode  # noqa: E402 - needs PyAV
 
 pytestmark = pytest.mark.interop
 
@@ -40,6 +41,9 @@ PROFILES = {
 # Those that have a codec: what comes back from them is a tone, not our bytes.
 CODECS = {"aiortc", "wrtc", "gstreamer"}
 
+# Those that send nothing when they hang up: it is always us.
+SILENT_LEAVERS = {"werift"}
+
 CALLS = [
     pytest.param(peer, setup, profile, id=f"{peer}-{setup.value}-{profile.name}")
     for peer, profiles in PROFILES.items()
@@ -47,8 +51,8 @@ CALLS = [
     for setup in (Setup.ACTIVE, Setup.PASSIVE)
 ]
 
-# Hertz that a tone may be off: zero crossings in a second of Opus.
-TOLERANCE = 3.0
+# Hertz that a tone may be off: a period is 109 samples, give or take one.
+TOLERANCE = 5.0
 
 
 @pytest.mark.parametrize(("peer", "setup", "profile"), CALLS)
@@ -67,7 +71,8 @@ def test_peer_calls_us(peers: Peers, peer: str, setup: Setup, profile: Profile) 
             await theirs.accept_answer(ours.accept_offer(offer))
             await check_connection(ours, theirs, setup, profile)
             stats = await both_report(ours, theirs)
-            assert check_stream(ours) == []
+            # GStreamer begins with what is left of a packet after the encoder's 312 samples of delay.
+            assert check_stream(ours) == ([648] if peer == "gstreamer" else [])
             if peer in CODECS:
                 assert stats.frequency == pytest.approx(FREQUENCY, abs=TOLERANCE)
                 assert frequency(decode(event.payload for event in ours.heard)) == pytest.approx(
@@ -77,9 +82,9 @@ def test_peer_calls_us(peers: Peers, peer: str, setup: Setup, profile: Profile) 
                 assert stats.returned is not None
                 # All but what was on its way, or sent before we were connected.
                 assert stats.returned >= 0.9 * stats.sent - 10
-            await hang_up(ours, theirs, we_do=setup is Setup.ACTIVE)
+            await hang_up(ours, theirs, setup is Setup.ACTIVE or peer in SILENT_LEAVERS)
 
-    asyncio.run(run())
+    bounded(run())
 
 
 @pytest.mark.parametrize(("peer", "setup", "profile"), CALLS)
@@ -112,9 +117,14 @@ def test_we_call_peer(peers: Peers, peer: str, setup: Setup, profile: Profile) -
                 # Those sent before the peer listened may be gone; no other is.
                 packets = [event.payload for event in ours.heard]
                 assert packets == list(tone[-len(packets) :])
-            await hang_up(ours, theirs, we_do=setup is Setup.PASSIVE)
+            await hang_up(ours, theirs, setup is Setup.PASSIVE or peer in SILENT_LEAVERS)
 
-    asyncio.run(run())
+    bounded(run())
+
+
+def bounded(test: Coroutine[None, None, None]) -> None:
+    """Run a test, for 30 seconds at most."""
+    asyncio.run(asyncio.wait_for(test, 30.0))
 
 
 async def check_connection(ours: Ours, theirs: PeerCall, setup: Setup, profile: Profile) -> None:
@@ -145,21 +155,23 @@ async def both_report(ours: Ours, theirs: PeerCall) -> PeerStats:
         return remote is not None and remote.round_trip_time is not None
 
     await until(ours_knows, "report of the peer on our stream")
-    stats = await theirs.stats()
-    while stats.round_trip_time is None:
-        await asyncio.sleep(0.1)
+    for _ in range(50):
         stats = await theirs.stats()
+        if stats.round_trip_time is not None:
+            break
+        await asyncio.sleep(0.1)
     remote = ours.stats.remote_inbound_rtp
     assert remote is not None
     # Both ends of loopback: a wrong unit or epoch would be off by much more.
     assert remote.round_trip_time is not None
+    assert stats.round_trip_time is not None, f"{theirs.peer.name} saw no report of ours: {stats}"
     assert 0 <= remote.round_trip_time < 0.5
     assert 0 <= stats.round_trip_time < 0.5
     assert remote.packets_lost <= 0
     return stats
 
 
-async def hang_up(ours: Ours, theirs: PeerCall, *, we_do: bool) -> None:
+async def hang_up(ours: Ours, theirs: PeerCall, we_do: bool) -> None:
     """End the call on one side; the other sees it."""
     assert ours.call is not None
     if we_do:

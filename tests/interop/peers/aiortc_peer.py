@@ -18,8 +18,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, r
 from aiortc.contrib.media import MediaRelay
 from pylibsrtp import Policy
 
-from tests.interop.peer import FREQUENCY
-from tests.interop.tone import FRAME, RATE, frequency, samples
+from tests.interop.pitch import FRAME, FREQUENCY, RATE, frequency, samples
 
 # aiortc leaves this one out of its list; OpenSSL and libsrtp below it know it.
 rtcdtlstransport.SRTP_PROFILES.append(

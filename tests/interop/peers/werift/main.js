@@ -5,13 +5,20 @@
 const fs = require("node:fs");
 const path = require("node:path");
 const readline = require("node:readline");
-const { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters, RtpHeader, RtpPacket } = require("werift");
+const {
+  MediaStreamTrack,
+  RTCPeerConnection,
+  RTCRtpCodecParameters,
+  RtcpSrPacket,
+  RtpHeader,
+  RtpPacket,
+} = require("werift");
 
 const tell = (call, event, more) => process.stdout.write(JSON.stringify({ call, event, ...more }) + "\n");
 
 class Call {
   constructor(number, { mode, pause }) {
-    this.number = number;
+    Object.assign(this, { number, mode, pause });
     this.sent = new Set();
     this.received = this.returned = 0;
     this.jumps = [];
@@ -25,7 +32,7 @@ class Call {
     this.track = new MediaStreamTrack({ kind: "audio" });
     this.pc.onTrack.subscribe((track) => track.onReceiveRtp.subscribe((packet) => this.hear(packet, mode === "echo")));
     this.pc.connectionStateChange.subscribe((state) => {
-      if (state === "connected" && mode === "source") this.talk(pause || [-1, 0]);
+      if (state === "connected") this.connected();
       tell(number, "state", { state });
     });
   }
@@ -39,12 +46,25 @@ class Call {
   async answer({ sdp }) {
     this.pc.addTransceiver(this.track, { direction: "sendrecv" });
     await this.pc.setRemoteDescription({ type: "offer", sdp });
+    // It answers "active" even to an offerer that is (RFC 5763 section 5).
+    if (sdp.includes("a=setup:active")) this.pc.getSenders()[0].dtlsTransport.role = "server";
     await this.pc.setLocalDescription(await this.pc.createAnswer());
     tell(this.number, "description", { sdp: this.pc.localDescription.sdp });
   }
 
   async remote({ sdp }) {
     await this.pc.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  connected() {
+    if (this.mode === "source") this.talk(this.pause || [-1, 0]);
+    const [sender] = this.pc.getSenders();
+    // Its sender is given receiver reports only; the blocks in sender reports are for it as well.
+    sender.dtlsTransport.onRtcp.subscribe((packet) => {
+      if (packet.type === RtcpSrPacket.type) sender.handleRtcpPacket(packet);
+    });
+    // A close_notify changes the state of the DTLS transport and no other.
+    sender.dtlsTransport.onStateChange.subscribe((state) => tell(this.number, "state", { state }));
   }
 
   async stats() {

@@ -24,9 +24,21 @@ class Call {
     this.pc.addTrack(this.track, new MediaStream([this.track]));
     this.pc.ontrack = ({ track }) => this.listen(track);
     this.pc.onconnectionstatechange = () => {
-      if (this.pc.connectionState === "connected" && mode === "source") this.talk();
+      if (this.pc.connectionState === "connected") this.connected();
       tell(number, "state", { state: this.pc.connectionState });
     };
+  }
+
+  connected() {
+    if (this.watch) return; // it says so several times
+    if (this.mode === "source") this.talk();
+    // A close_notify changes the state of the DTLS transport and no other, and not always with an event.
+    const [{ transport }] = this.pc.getSenders();
+    this.watch = setInterval(() => {
+      if (transport.state !== "closed") return;
+      clearInterval(this.watch);
+      tell(this.number, "state", { state: "closed" });
+    }, 50);
   }
 
   async describe(description) {
@@ -61,6 +73,7 @@ class Call {
 
   async close() {
     clearInterval(this.timer);
+    clearInterval(this.watch);
     if (this.sink) this.sink.stop();
     this.track.stop();
     this.pc.close();
@@ -100,18 +113,18 @@ class Call {
 // As `frequency` in tests/interop/tone.py.
 function frequency(heard) {
   const loud = heard.slice(heard.length >> 1);
-  const peak = loud.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-  let [sign, crossings, first, last] = [0, 0, 0, 0];
+  const threshold = loud.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0) / 10;
+  let low = false;
+  const crossings = [];
   loud.forEach((sample, index) => {
-    if (Math.abs(sample) <= peak / 10 || Math.sign(sample) === sign) return;
-    if (sign !== 0) {
-      crossings += 1;
-      first ||= index;
-      last = index;
+    if (sample < -threshold) low = true;
+    else if (low && sample > threshold) {
+      low = false;
+      crossings.push(index);
     }
-    sign = Math.sign(sample);
   });
-  return crossings < 3 ? null : (((crossings - 1) / 2) * RATE) / (last - first);
+  const periods = crossings.slice(1).map((index, n) => index - crossings[n]).sort((a, b) => a - b);
+  return periods.length ? RATE / periods[periods.length >> 1] : null;
 }
 
 tell(0, "ready", { name: `wrtc ${version}` });
