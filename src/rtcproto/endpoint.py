@@ -32,7 +32,7 @@ from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
 from rtcproto.demux import Kind, classify
 from rtcproto.errors import CapacityExceeded, ParseError, UsageError
 from rtcproto.events import CloseReason, Connected, Event, SessionClosed
-from rtcproto.routing import HEADER_SIZE, HeaderCache, RoutingToken, has_header
+from rtcproto.routing import HEADER_SIZE, HeaderCache, has_header, mint
 from rtcproto.session import Session, SessionStats
 from rtcproto.stun import peek_server_ufrag
 
@@ -320,14 +320,7 @@ class Endpoint:
             if routing is None:
                 ufrag = base64.b64encode(entropy(6)).decode("ascii")
             else:
-                nonce = int.from_bytes(entropy(3), "big")
-                token = RoutingToken(
-                    cluster=routing.cluster,
-                    owner=routing.owner,
-                    epoch=routing.epoch,
-                    nonce=nonce,
-                )
-                ufrag = routing.codec.encode(token)
+                ufrag = mint(routing.codec, routing.cluster, routing.owner, routing.epoch, entropy)
             if ufrag.encode("ascii") not in self._by_ufrag:
                 return ufrag
         raise UsageError("the entropy source repeats itself: no free ufrag found")
