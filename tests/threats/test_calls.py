@@ -795,7 +795,8 @@ def test_r2_tables_of_the_endpoint_are_bounded() -> None:
 def test_many_deadlines_leave_one_per_session() -> None:
     """A near deadline that comes and goes in front of a far one does not pile the far one up."""
     scene = Scene()
-    call = scene.connect()
+    # The other call's deadlines are at the top of the heap, so that only a sweep gets below.
+    call, _ = scene.connect(), scene.connect()
     media = call.session._media
     near: list[float] = []
 
@@ -809,9 +810,9 @@ def test_many_deadlines_leave_one_per_session() -> None:
         scene.host.receive(bytes(20), call.client.address, SERVER)
         near.clear()
         scene.world.run_for(0.002)
-        assert len(scene.endpoint._deadlines) <= 64 + 4
+        assert len(scene.endpoint._deadlines) <= 64 + 4 * 2
         live = [item for item in scene.endpoint._deadlines if item[2].ticket == item[1]]
-        assert len(live) <= 1
+        assert len(live) <= 2
     assert call.alive
 
 

@@ -657,6 +657,18 @@ def test_p4_abandoned_sessions_go_full(leave: Callable[[Scene], None]) -> None:
     abandon(leave, 300)
 
 
+def test_p4_a_peer_that_never_lets_us_prove_its_path() -> None:
+    """It checks on and on and ends DTLS well, but no request of ours is answered: 35 s."""
+    scene = Scene()
+    call = scene.call()
+    _lose(scene, call, lambda data: data[:2] == b"\1\1")
+    scene.world.run_for(34.0)
+    assert call.alive
+    scene.world.run_for(2.0)
+    assert [e.reason for e in call.events(SessionClosed)] == [CloseReason.SETUP_TIMEOUT]
+    assert len(scene.endpoint) == 0
+
+
 def test_p4_the_states_are_what_they_say() -> None:
     """Each way to leave ends where its name says, or the row would prove nothing."""
     reached = {}
