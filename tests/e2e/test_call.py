@@ -37,7 +37,7 @@ def test_call_through_the_relay(browser: Browser, relayed: Server, namespace: Na
 
 def test_another_signal_is_not_what_came_back(browser: Browser, relayed: Server) -> None:
     """Negative control: a signal that was not played is not found in a real recording."""
-    report = browser.call(relayed.url, seconds=3)
+    report = browser.call(relayed.url, seconds=4)
     check(browser, report)
     assert report.find(seed=report.seed + 1000).share < 0.1
 
