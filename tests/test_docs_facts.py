@@ -7,6 +7,7 @@ are compared with the code, so that a change of one without the other fails.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -14,9 +15,13 @@ from pathlib import Path
 import attrs
 import pytest
 
+from rtcproto import EndpointConfig, RoutingConfig, SessionConfig
+from rtcproto.dtls import DtlsConfig
 from rtcproto.dtls.handshake import HandshakeType
 from rtcproto.dtls.vetting import _NEXT
+from rtcproto.ice import IceConfig
 from rtcproto.ice.pair import TRANSITIONS
+from rtcproto.relay import RelayConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "rtcproto"
@@ -32,9 +37,34 @@ def limits() -> dict[str, str]:
     return {name: value.strip() for name, value, _ in rows}
 
 
-def modules() -> list[Path]:
-    """Every module of the library."""
-    return sorted(SOURCE.rglob("*.py"))
+# What programs import; everything else is reached from there.
+ENTRANCES = ("rtcproto", "rtcproto.asyncio", "rtcproto.relay", "rtcproto.testing")
+
+
+def path_of(module: str) -> Path | None:
+    """The file of a module or a package, None if it is something inside of one."""
+    path = SOURCE.joinpath(*module.split(".")[1:])
+    for file in (path / "__init__.py", path.with_suffix(".py")):
+        if file.is_file():
+            return file
+    return None
+
+
+@functools.cache
+def modules() -> tuple[Path, ...]:
+    """Every module that is in use: reached by imports from what programs import."""
+    found: dict[Path, None] = {}
+    waiting = list(ENTRANCES)
+    while waiting:
+        path = path_of(waiting.pop())
+        if path is None or path in found:
+            continue
+        found[path] = None
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rtcproto"):
+                module = node.module or ""
+                waiting += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    return tuple(sorted(found))
 
 
 def value_of(name: str) -> object:
@@ -67,6 +97,31 @@ def test_every_limit_is_listed() -> None:
                     defined.add(".".join([*parts, name]))
     assert defined
     assert defined - limits().keys() == set()
+
+
+# Defaults that read the same in Python and in a table.
+PLAIN = {bool, int, float, str, tuple, frozenset, type(None)}
+
+SETTINGS = {
+    cls.__name__: cls
+    for cls in (SessionConfig, EndpointConfig, RoutingConfig, IceConfig, DtlsConfig, RelayConfig)
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_those_of_the_source(name: str) -> None:
+    """Every field, in order; plain defaults as Python writes them."""
+    page = (PAGES / "reference" / "config.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*?) ?\|", section, re.MULTILINE)
+    fields = attrs.fields_dict(SETTINGS[name])
+    assert [field for field, _ in rows] == list(fields)
+    for field, written in rows:
+        default = fields[field].default
+        if default is attrs.NOTHING:
+            assert written == "", field
+        elif type(default) in PLAIN and "Profile" not in repr(default):
+            assert written == f"`{default!r}`", field
 
 
 def cited() -> dict[str, set[str]]:
