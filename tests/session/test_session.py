@@ -79,6 +79,22 @@ class TestSetUp:
         assert stamps == sorted(stamps, key=lambda stamp: stamp or 0.0)
         assert phases.first_check == pytest.approx(0.02)
 
+    def test_checks_that_overtake_the_answer_count_as_first(self) -> None:
+        """Phases stay in order when the answerer's check came before its answer.
+
+        RFC 8445 section 7.3: a full agent checks as soon as it has the offer's candidates.
+        """
+        call = pair(server={"ice_lite": False})
+        answer = call.server.accept_offer(call.client.create_offer(call.now), call.now)
+        call.run_for(1.0)
+        assert call.client.setup_phases.first_check is not None
+        call.client.accept_answer(answer, call.now)
+        assert call.client.setup_phases.first_check == 0.0
+        assert call.client.timeout_reason == "the session must be connected"
+        call.run_until(lambda: call.events(call.client, Connected))
+        phases = call.client.setup_phases
+        assert 0.0 < (phases.path or 0.0) <= (phases.dtls or 0.0)
+
     @pytest.mark.parametrize("name", sorted(PRESETS))
     def test_connects_and_talks_on_every_network(self, name: str) -> None:
         """Each published network profile ends in a call that carries most of its packets."""

@@ -259,7 +259,11 @@ class Session:
     def _begin(self, remote: RemoteDescription, now: float) -> None:
         self._state = SessionState.CONNECTING
         self._timers.stop(Timer.ANSWER)
-        self._timers.set(Timer.CHECK, now + self._config.check_timeout)
+        if self._phases:
+            # The checks of an answerer that is a full agent may overtake its answer.
+            self._phases = dict.fromkeys(self._phases, 0.0)
+        else:
+            self._timers.set(Timer.CHECK, now + self._config.check_timeout)
         self._timers.set(Timer.SETUP, now + self._config.setup_timeout)
         self._started = now
         self._media.negotiate(remote.audio)
