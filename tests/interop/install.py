@@ -1,7 +1,7 @@
 """Builds the peers that are not Python, once, outside the source tree.
 
-The cache is $RTCPROTO_INTEROP_CACHE, by default ~/.cache/rtcproto-interop. What a peer is built from
-is pinned by the lock files beside its program; its folder in the cache is named by their hash.
+The cache is $RTCPROTO_INTEROP_CACHE, by default ~/.cache/rtcproto-interop. What a peer is built
+from is pinned by the lock files beside its program, and names its folder in the cache.
 """
 
 from __future__ import annotations

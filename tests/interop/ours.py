@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -93,7 +94,7 @@ class Ours:
         return event
 
     async def talk(self, packets: Sequence[bytes], timestamps: Sequence[int] | None = None) -> None:
-        """Send Opus packets in real time, at their timestamps if given, else one after the other."""
+        """Send Opus packets in real time, at their timestamps if given, else back to back."""
         assert self.call is not None
         start, clock = time.monotonic(), 0
         for index, packet in enumerate(packets):
@@ -132,7 +133,7 @@ async def until(condition: Callable[[], Any], what: str, limit: float = LIMIT) -
 
 
 def check_stream(ours: Ours) -> list[int]:
-    """What we heard is one gapless stream of 20 ms Opus packets; its timestamp jumps, in samples."""
+    """We heard one gapless stream of 20 ms Opus packets; its timestamp jumps, in samples."""
     assert not ours.of(AudioLost)
     heard = ours.heard
     assert len({event.ssrc for event in heard}) == 1
@@ -141,7 +142,7 @@ def check_stream(ours: Ours) -> list[int]:
         for parsed in (OpusPacket.parse(event.payload) for event in heard)
     }
     assert durations == {960}
-    pairs = list(zip(heard, heard[1:], strict=False))
+    pairs = list(pairwise(heard))
     assert all(after.sequence == before.sequence + 1 for before, after in pairs)
     steps = [after.timestamp - before.timestamp for before, after in pairs]
     return [step for step in steps if step != 960]

@@ -62,7 +62,7 @@ class PeerProcess:
     """One running peer. `name` is what it says it is, with its version."""
 
     def __init__(self, command: Sequence[str | Path], folder: Path | None = None) -> None:
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             [str(part) for part in command],
             cwd=folder,

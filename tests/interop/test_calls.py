@@ -20,7 +20,7 @@ from tests.interop.pitch import FREQUENCY, frequency
 
 pytest.importorskip("av", reason="PyAV makes the audio (the extra 'peers')")
 
-from tests.interop.tone import decode, encode  # noqa: E402 - needs PyAV
+from tests.interop.tone import decode, encode
 
 pytestmark = pytest.mark.interop
 
@@ -71,7 +71,7 @@ def test_peer_calls_us(peers: Peers, peer: str, setup: Setup, profile: Profile) 
             await theirs.accept_answer(ours.accept_offer(offer))
             await check_connection(ours, theirs, setup, profile)
             stats = await both_report(ours, theirs)
-            # GStreamer begins with what is left of a packet after the encoder's 312 samples of delay.
+            # GStreamer's first packet is shorter by its encoder's delay of 312 samples.
             assert check_stream(ours) == ([648] if peer == "gstreamer" else [])
             if peer in CODECS:
                 assert stats.frequency == pytest.approx(FREQUENCY, abs=TOLERANCE)

@@ -1,4 +1,4 @@
-"""Calls of implementations that are not ours through the relay program, and calls that fall silent."""
+"""Calls of implementations that are not ours through the relay, and calls that fall silent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LIMIT = 30.0
 
 @pytest.mark.parametrize("peer", ["aiortc", "pion", "werift", "wrtc"])
 def test_peer_calls_through_the_relay(peers: Peers, tmp_path: Path, peer: str) -> None:
-    """A peer that knows nothing but the relay's address has its call; it comes in that way alone."""
+    """A peer that knows nothing but the relay's address has its call, that way alone."""
     process = peers(peer)
     keys = tmp_path / "keys"
     keys.write_text(KEYS, encoding="utf-8")

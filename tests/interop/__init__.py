@@ -1,0 +1,1 @@
+"""Tests against implementations that are not ours."""
