@@ -187,8 +187,8 @@ class Endpoint:
             return
         try:
             authentic = entry.session.receive_datagram(data, path[0], now, path[1])
-        except Exception:  # noqa: BLE001 - the fence: a bug costs one session, not the socket
-            self._fence(entry)
+        except Exception as error:  # noqa: BLE001 - the fence: a bug costs one session only
+            self._fence(entry, error)
             return
         if authentic:
             route = entry.paths.get(path)
@@ -209,8 +209,8 @@ class Endpoint:
             entry.armed, entry.ticket = None, 0
             try:
                 entry.session.handle_timer(now)
-            except Exception:  # noqa: BLE001 - the fence, as in receive_datagram
-                self._fence(entry)
+            except Exception as error:  # noqa: BLE001 - the fence, as in receive_datagram
+                self._fence(entry, error)
                 continue
             self._drain(entry, now)
         self._prune()
@@ -403,8 +403,15 @@ class Endpoint:
         self._settle(entry)
         self._closed[reason.name] = self._closed.get(reason.name, 0) + 1
 
-    def _fence(self, entry: _Entry) -> None:
-        event = SessionClosed(reason=CloseReason.INTERNAL_ERROR)
+    def _fence(self, entry: _Entry, error: Exception) -> None:
+        # Where it happened, but never the message: that may hold anything, keys included.
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        module = "" if place is None else place.tb_frame.f_globals.get("__name__", "")
+        line = 0 if place is None else place.tb_lineno
+        detail = f"{type(error).__name__} in {module}, line {line}"
+        event = SessionClosed(reason=CloseReason.INTERNAL_ERROR, detail=detail)
         self._events.append((entry.id, event))
         self._remove(entry, event.reason)
 
