@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from OpenSSL import SSL
 
 from rtcproto.dtls import (
     DataReceived,
@@ -264,9 +263,23 @@ def test_the_servers_final_flight_is_repeated_on_request_only() -> None:
         server.receive_packet(first, pair.now + number)
         server.receive_packet(first, pair.now + number + 0.05)
         (again,) = server.packets_to_send()
-        # Finished byte for byte; ChangeCipherSpec under a number of its own.
-        assert parse_records(again)[1] == parse_records(repeat)[1]
-        assert parse_records(again)[0].payload == parse_records(repeat)[0].payload
+        assert again == repeat
+
+
+def test_only_an_authentic_finished_draws_the_final_flight() -> None:
+    """Forged flights do not; a new Finished under the key, or the old one again, does."""
+    pair = DtlsPair()
+    pair.connect()
+    server = pair.server
+    *plain, finished = parse_records(pair.sent[pair.client][-1][1])
+    for record in plain:
+        assert not server.receive_packet(record.raw, pair.now + 1)
+    server.receive_packet(plain_record(22, finished.payload, 1, epoch=1), pair.now + 1)
+    assert server.packets_to_send() == []
+    server.receive_packet(finished.raw, pair.now + 2)
+    assert len(server.packets_to_send()) == 1
+    server.receive_packet(sealed(pair.client, 22, b"\x14" + bytes(23)), pair.now + 3)
+    assert len(server.packets_to_send()) == 1
 
 
 def test_the_client_repeats_nothing_after_the_handshake() -> None:
@@ -367,33 +380,101 @@ def test_forgeries_after_the_handshake(content_type: int, epoch: int) -> None:
     assert pair.events[pair.server][-1] == DataReceived(data=b"still")
 
 
-class _Refusing:
-    """A connection whose peer sent a fatal alert."""
-
-    def recv(self, _size: int) -> bytes:
-        """What pyOpenSSL does then."""
-        raise SSL.Error([("SSL routines", "", "tlsv1 alert internal error")])
-
-    def bio_write(self, _data: bytes) -> None:
-        """Take the record."""
-
-    def shutdown(self) -> None:
-        """What pyOpenSSL does on a connection that has failed."""
-        raise SSL.Error([("SSL routines", "", "protocol is shutdown")])
+def sealed(end: Dtls, content_type: int, data: bytes) -> bytes:
+    """A record from `end` that it would not send by itself."""
+    assert end._connected is not None
+    return end._connected.layer.seal(content_type, data)
 
 
-def test_an_authenticated_fatal_alert() -> None:
-    """It ends the association, once, in OpenSSL's words."""
+@pytest.mark.parametrize("role", list(Role))
+def test_an_authenticated_fatal_alert(role: Role) -> None:
+    """It ends the association, once, in words; RFC 5246 section 7.2.2: nothing is answered."""
     pair = DtlsPair()
     pair.connect()
-    assert pair.server._handshaker is not None
-    pair.server._handshaker.engine._connection = _Refusing()  # type: ignore[assignment]
-    pair.client.send_data(b"x", pair.now)
-    pair.collect()
-    pair.run(1.0)
-    assert pair.events[pair.server][1:] == [
-        DtlsClosed(reason=DtlsCloseReason.PROTOCOL, detail="tlsv1 alert internal error")
+    end, peer = pair.client, pair.server
+    if role is Role.SERVER:
+        end, peer = peer, end
+    end.receive_packet(sealed(peer, 21, b"\x02\x50"), pair.now)
+    assert end.next_events() == [
+        DtlsClosed(reason=DtlsCloseReason.PROTOCOL, detail="fatal alert 80 (internal error)")
     ]
+    assert end.packets_to_send() == []
+    assert end.state is DtlsState.CLOSED
+    with pytest.raises(UsageError):
+        end.send_data(b"x", pair.now)
+
+
+def test_data_around_a_close_notify_in_one_packet() -> None:
+    """What was sent before it arrives; what comes behind it is not looked at."""
+    pair = DtlsPair()
+    pair.connect()
+    packet = b"".join(
+        sealed(pair.client, kind, data)
+        for kind, data in ((23, b"before"), (21, b"\x01\x00"), (23, b"behind"))
+    )
+    assert pair.server.receive_packet(packet, pair.now)
+    assert pair.server.next_events() == [
+        DataReceived(b"before"),
+        DtlsClosed(reason=DtlsCloseReason.PEER_CLOSED),
+    ]
+    assert len(pair.server.packets_to_send()) == 1
+
+
+def test_reordered_and_doubled_data() -> None:
+    """Datagrams do as they like; each record is delivered once, in order of arrival."""
+    pair = DtlsPair()
+    pair.connect()
+    for number in range(50):
+        pair.client.send_data(bytes([number]), pair.now)
+    packets = pair.client.packets_to_send()
+    order = [*range(50), *range(50)]
+    random.Random(1).shuffle(order)
+    results = [pair.server.receive_packet(packets[index], pair.now) for index in order]
+    assert results.count(True) == 50
+    received = [e.data[0] for e in pair.server.next_events() if isinstance(e, DataReceived)]
+    assert received == list(dict.fromkeys(order))
+    assert pair.server.stats().dropped == {"replayed": 50}
+
+
+def test_an_empty_record_says_nothing() -> None:
+    """RFC 5246 section 6.2.1 allows them, as cover traffic: authentic, and no event."""
+    pair = DtlsPair()
+    pair.connect()
+    packet = sealed(pair.client, 23, b"")
+    assert pair.server.receive_packet(packet, pair.now)
+    assert not pair.server.receive_packet(packet, pair.now)
+    assert pair.server.receive_packet(sealed(pair.client, 23, b""), pair.now)
+    assert pair.server.next_events() == []
+
+
+def test_the_sequence_numbers_end() -> None:
+    """The owner is told; what there was arrives, and the goodbye is left out."""
+    pair = DtlsPair()
+    pair.connect()
+    assert pair.client._connected is not None
+    pair.client._connected.layer.next_sequence = 2**48 - 1
+    pair.client.send_data(b"last", pair.now)
+    with pytest.raises(UsageError):
+        pair.client.send_data(b"more", pair.now)
+    pair.client.close(pair.now)
+    (packet,) = pair.client.packets_to_send()
+    assert pair.server.receive_packet(packet, pair.now)
+    assert pair.server.next_events() == [DataReceived(b"last")]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_peers_finished_counts_as_seen(role: Role) -> None:
+    """Its number is used: a replay of it is none, on either side, and data begins behind it."""
+    pair = DtlsPair()
+    pair.connect()
+    end, peer = pair.client, pair.server
+    if role is Role.SERVER:
+        end, peer = peer, end
+    assert end._connected is not None
+    assert (end._connected.layer.window.top, end._connected.layer.window.missing) == (0, 0)
+    peer.send_data(b"x", pair.now)
+    (packet,) = peer.packets_to_send()
+    assert [r.sequence for r in parse_records(packet)] == [1]
 
 
 # -- Oddly shaped peers
@@ -427,16 +508,18 @@ def test_a_hello_cut_differently_on_its_retry() -> None:
 
 
 def test_memory_is_let_go() -> None:
-    """After the handshake no fragments and no flight of the client's remain."""
+    """After the handshake there is no OpenSSL connection, and a client keeps no flight."""
     pair = DtlsPair()
     pair.connect()
-    shaker = pair.client._handshaker
-    assert shaker is not None
-    assert shaker._reassembler.buffered == 0
-    assert shaker._flight._records == []
-    assert shaker._held == []
+    for end in (pair.client, pair.server):
+        assert end._handshaker is None
+        assert end._connected is not None
+    assert pair.client._connected is not None
+    assert pair.server._connected is not None
+    assert pair.client._connected.final is None
+    assert pair.server._connected.final is not None
     pair.client.close(pair.now)
-    assert pair.client._handshaker is None
+    assert pair.client._connected is None
 
 
 # -- The contract

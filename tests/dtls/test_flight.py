@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtcproto.dtls.events import Counters
-from rtcproto.dtls.flight import MAX_BYTES, MAX_FLIGHTS, Flight
+from rtcproto.dtls.flight import MAX_BYTES, MAX_FLIGHTS, FinalFlight, Flight
 from rtcproto.dtls.record import ContentType, Record, build_record, parse_records
 from tests.support.dtls import config
 
@@ -96,22 +96,22 @@ def test_answering_repeats_is_rate_limited() -> None:
     assert flight.deadline == 0.2
 
 
-def test_the_final_flight() -> None:
-    """It goes out at once, without a timer, and again only on request, at most every 100 ms."""
+def test_the_end_of_the_handshake() -> None:
+    """The last flight goes out at once, and no timer runs any more."""
     flight = new_flight()
     flight.replace([record(0)], 0.0)
     final = [record(1), record(0, b"ciphertext", epoch=1)]
-    assert flight.finish(final, 1.0)
+    (datagram,) = flight.finish(final)
+    assert [(r.epoch, r.sequence) for r in parse_records(datagram)] == [(0, 1), (1, 0)]
     assert flight.deadline is None
     assert flight.handle_timer(100.0) == []
-    assert flight.repeat_final(1.05) == []
-    assert flight.repeat_final(1.1)
-    assert flight.repeat_final(1.15) == []
+    assert flight.finish([]) == []
 
 
-def test_nothing_to_repeat() -> None:
-    """The side whose flight was not the last keeps none."""
-    flight = new_flight()
-    flight.replace([record(0)], 0.0)
-    assert flight.finish([], 1.0) == []
-    assert flight.repeat_final(100.0) == []
+def test_the_final_flight() -> None:
+    """Again on request only, byte for byte, at most every 100 ms."""
+    final = FinalFlight((b"one", b"two"), 0.1, 1.0)
+    assert final.repeat(1.05) == ()
+    assert final.repeat(1.1) == (b"one", b"two")
+    assert final.repeat(1.15) == ()
+    assert final.repeat(1.25) == (b"one", b"two")

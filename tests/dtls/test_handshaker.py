@@ -48,6 +48,12 @@ def protected(sequence: int) -> Record:
     return record
 
 
+def protected_handshake(sequence: int) -> Record:
+    """What could be Finished, and is not."""
+    (record,) = parse_records(plain_record(22, bytes(40), sequence, epoch=1))
+    return record
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(5))))
 def test_the_last_client_flight_in_any_order(order: tuple[int, ...]) -> None:
     """Five records (three messages, ChangeCipherSpec, Finished) in all 120 orders complete."""
@@ -65,8 +71,7 @@ def test_the_final_flight_in_any_order(order: tuple[int, ...]) -> None:
     """ChangeCipherSpec behind Finished does not cost the client a retransmission."""
     client, server, hello = sides()
     server.take(*client.take(*server.take(*hello)))
-    server.shaker.finish(0.0)
-    final = server.drain()
+    final = [r for packet in server.shaker.finish().final for r in parse_records(packet)]
     for index in order:
         client.take(final[index])
     assert client.shaker.complete
@@ -77,8 +82,9 @@ def test_the_servers_final_flight_waits_for_the_owner() -> None:
     client, server, hello = sides()
     assert server.take(*client.take(*server.take(*hello))) == []
     assert server.shaker.complete
-    server.shaker.finish(0.0)
-    assert [r.content_type for r in server.drain()] == [20, 22]
+    (final,) = server.shaker.finish().final
+    assert server.drain() == []
+    assert [r.content_type for r in parse_records(final)] == [20, 22]
 
 
 def test_early_protected_records_are_bounded() -> None:
@@ -91,6 +97,41 @@ def test_early_protected_records_are_bounded() -> None:
     assert not server.shaker.complete
     server.take(flight[4])
     assert server.shaker.complete
+    assert len(server.shaker.finish().early) == 15  # Finished took the place of one
+
+
+def test_what_outlives_the_handshake() -> None:
+    """The final flight on the server; what OpenSSL was given, and what it was not, on both."""
+    client, server, hello = sides()
+    flight = client.take(*server.take(*hello))
+    data = [protected(n) for n in range(50, 53)]
+    server.take(*data[:2], *flight[:4], protected_handshake(7), data[2])
+    assert not server.shaker.complete
+    server.take(flight[4], flight[4])
+    handover = server.shaker.finish()
+    # Three records of application data, which OpenSSL never saw.
+    assert handover.early == tuple(data)
+    assert flight[4] in handover.given
+    assert all(r.content_type == ContentType.HANDSHAKE for r in handover.given)
+    for packet in handover.final:
+        client.take(*parse_records(packet))
+    assert client.shaker.complete
+    kept = client.shaker.finish()
+    assert kept.final == ()
+    assert [r.content_type for r in kept.given] == [22]
+
+
+def test_what_openssl_was_given_is_bounded() -> None:
+    """Of a hundred forged records the last sixteen are remembered, and Finished is among them."""
+    client, server, hello = sides()
+    flight = client.take(*server.take(*hello))
+    server.take(*flight[:4])
+    for sequence in range(100):
+        server.take(protected_handshake(sequence))
+    server.take(flight[4])
+    given = server.shaker.finish().given
+    assert len(given) == 16
+    assert given[-1] == flight[4]
 
 
 def test_no_protected_records_before_a_hello() -> None:
@@ -174,5 +215,6 @@ def test_the_report() -> None:
     server.take(*parse_records(plain_record(21, b"\x02\x28")))
     assert server.shaker.last_refusal is Refusal.NO_SUITE
     assert server.shaker.report() == (
-        "last message refused: no cipher suite of ours; last plaintext alert: 40"
+        "last message refused: no cipher suite of ours; "
+        "last in plaintext: fatal alert 40 (handshake failure)"
     )

@@ -39,6 +39,34 @@ def config(name: str = "ours", **changes: object) -> DtlsConfig:
     return DtlsConfig(identity=identity(name), **changes)  # type: ignore[arg-type]
 
 
+def cipher_identity(cipher: str) -> Identity:
+    """An identity whose contexts offer and accept only `cipher`, by OpenSSL's name."""
+    name = f"only {cipher}"
+    if name not in _identities:
+        # A context cannot be changed once it is in use.
+        for profiles in ((7, 8, 1), (7, 1)):
+            identity(name).context(profiles).set_cipher_list(cipher.encode())
+    return identity(name)
+
+
+def cipher_pair(cipher: str) -> DtlsPair:
+    """Two ends of which the server insists on `cipher`."""
+    return DtlsPair(server_config=DtlsConfig(identity=cipher_identity(cipher)))
+
+
+def permissive_context(name: str, cipher: str = "ECDHE") -> SSL.Context:
+    """An OpenSSL context with default options for the identity `name`: renegotiation, tickets."""
+    ours = identity(name)
+    context = SSL.Context(SSL.DTLS_METHOD)
+    context.use_certificate(ours._certificate)
+    context.use_privatekey(ours._key)
+    context.set_cipher_list(cipher.encode())
+    context.set_options(SSL.OP_NO_QUERY_MTU)
+    context.set_verify(SSL.VERIFY_PEER, lambda *_args: True)
+    context.set_tlsext_use_srtp(b"SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80")
+    return context
+
+
 # What a link does with one packet: the delays of its copies; none means lost.
 Fate = Callable[[bytes], Sequence[float]]
 

@@ -14,11 +14,18 @@ server's final flight leave.
                                      close() ------> CLOSED <-+
 ```
 
+From CONNECTED on the records are ours (`protection`): application data never
+sees OpenSSL, whose connection is let go of with the rest of the handshake. What
+stays is small and made of plain values: keys, the next sequence number, the
+replay window, and a server's final flight, which it repeats when the client
+repeats its Finished, as RFC 6347 section 4.2.4 asks. A client keeps nothing: if
+the server's last flight is lost it is still HANDSHAKING and repeats its own.
+
 The owner calls `start` once the address is known to be the peer's (a STUN check
 with valid MESSAGE-INTEGRITY); until then nothing is sent and packets are dropped.
 No HelloVerifyRequest is sent, since that check has shown more than a cookie would.
-Renegotiation, resumption, tickets and compression are refused. A server repeats
-its final flight when the client repeats its own, as RFC 6347 section 4.2.4 asks.
+Renegotiation, resumption, tickets and compression are refused: an authenticated
+attempt to renegotiate is counted and ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +34,9 @@ import enum
 from collections.abc import Callable, Sequence
 
 from rtcproto._timers import TimerTable
+from rtcproto.dtls.alert import AlertDescription
 from rtcproto.dtls.config import DtlsConfig
+from rtcproto.dtls.connected import Connected
 from rtcproto.dtls.events import (
     Counters,
     DataReceived,
@@ -40,18 +49,23 @@ from rtcproto.dtls.events import (
     HandshakeCompleted,
     Role,
 )
+from rtcproto.dtls.flight import FinalFlight
 from rtcproto.dtls.handshaker import Handshaker
 from rtcproto.dtls.identity import Fingerprint, check_fingerprints, has_usable_fingerprint
-from rtcproto.dtls.keying import export_keying_material, profile_from_openssl
+from rtcproto.dtls.keying import (
+    derive_record_keys,
+    export_keying_material,
+    profile_from_openssl,
+)
+from rtcproto.dtls.protection import MAX_PLAINTEXT, RecordLayer
 from rtcproto.dtls.record import DTLS_1_2, ContentType, Record, parse_records
 from rtcproto.errors import ParseError, UsageError
 
 __all__ = ["Dtls"]
 
-# The most application data in one record, RFC 5246 section 6.2.1.
-MAX_DATA = 1 << 14
 
-_BAD_CERTIFICATE = 42  # AlertDescription, RFC 5246 section 7.2
+# An enum's member costs three look-ups.
+_DATA = ContentType.APPLICATION_DATA.value
 
 
 class _Timer(enum.Enum):
@@ -64,6 +78,7 @@ class Dtls:
 
     __slots__ = (
         "_config",
+        "_connected",
         "_counters",
         "_events",
         "_fingerprints",
@@ -88,8 +103,10 @@ class Dtls:
         self._config = config
         self._role = role
         self._fingerprints = tuple(remote_fingerprints)
-        # Made at `start`: OpenSSL's connection is 22 KiB.
+        # While HANDSHAKING only: OpenSSL's connection grows from 22 KiB to 70.
         self._handshaker: Handshaker | None = None
+        # While CONNECTED only.
+        self._connected: Connected | None = None
 
         self._counters = Counters()
 
@@ -131,15 +148,21 @@ class Dtls:
         self._pump(self._handshaker)
 
     def send_data(self, data: bytes, now: float) -> None:
-        """Send 1 to 2^14 bytes as one record. `UsageError` unless connected."""
+        """Send 1 to 2^14 bytes as one record.
+
+        `UsageError` unless connected, and when the 2^48 sequence numbers are used up.
+        """
         del now
-        handshaker = self._handshaker
-        if self._state is not DtlsState.CONNECTED or handshaker is None:
+        connected = self._connected
+        if connected is None:
             raise UsageError(f"send_data() in state {self._state.name}")
-        if not 0 < len(data) <= MAX_DATA:
-            raise UsageError(f"1 to {MAX_DATA} bytes fit a record, not {len(data)}")
-        handshaker.outgoing += handshaker.engine.seal(data)
-        self._pump(handshaker)
+        if not 0 < len(data) <= MAX_PLAINTEXT:
+            raise UsageError(f"1 to {MAX_PLAINTEXT} bytes fit a record, not {len(data)}")
+        packet = connected.layer.seal(_DATA, data)
+        counters = self._counters
+        counters.packets_sent += 1
+        counters.bytes_sent += len(packet)
+        self._outgoing.append(packet)
 
     def close(self, now: float) -> None:
         """End the association, with a close_notify if there are keys. Harmless when closed."""
@@ -156,24 +179,24 @@ class Dtls:
         Never raises. Before the handshake is complete, "of use" authenticates nothing.
         """
         self._counters.packets_received += 1
-        handshaker = self._handshaker
-        if handshaker is None:
+        connected, handshaker = self._connected, self._handshaker
+        if connected is not None:
+            opened = connected.layer.open_data(data)
+            if opened:
+                self._events.append(DataReceived(opened))
+                return True
+            if opened is not None:
+                return True  # an empty record
+        elif handshaker is None:
             return self._counters.drop(Drop.WRONG_STATE)
         try:
             records = parse_records(data)
         except ParseError:
             return self._counters.drop(Drop.MALFORMED_PACKET)
-        used = False
-        for record in records:
-            if self._state is DtlsState.CONNECTED:
-                used |= self._receive_connected(handshaker, record, now)
-            elif self._state is DtlsState.HANDSHAKING:
-                used |= handshaker.receive(record, now)
-        if self._state is DtlsState.HANDSHAKING:
-            handshaker.advance(now)
-            self._check_handshake(handshaker, now)
-        self._pump(handshaker)
-        return used
+        if handshaker is not None:
+            return self._receive_handshaking(handshaker, records, now)
+        assert connected is not None, "one of the two, or the packet was dropped"
+        return self._receive_connected(connected, records, now)
 
     def handle_timer(self, now: float) -> None:
         """Let the time be `now`."""
@@ -185,7 +208,7 @@ class Dtls:
                 case _Timer.HANDSHAKE:
                     self._close(DtlsCloseReason.TIMEOUT, handshaker.report())
                 case _Timer.MISMATCH:
-                    handshaker.send_alert(_BAD_CERTIFICATE)
+                    handshaker.send_alert(AlertDescription.BAD_CERTIFICATE)
                     self._close(DtlsCloseReason.FINGERPRINT_MISMATCH, handshaker.report())
         if handshaker is not None and self._state is DtlsState.HANDSHAKING:
             handshaker.handle_timer(now)
@@ -211,7 +234,18 @@ class Dtls:
         events, self._events = self._events, []
         return events
 
-    # The end of the handshake
+    # The handshake
+
+    def _receive_handshaking(
+        self, handshaker: Handshaker, records: Sequence[Record], now: float
+    ) -> bool:
+        used = False
+        for record in records:
+            used |= handshaker.receive(record, now)
+        handshaker.advance(now)
+        self._pump(handshaker)
+        self._check_handshake(handshaker, now)
+        return used
 
     def _check_handshake(self, handshaker: Handshaker, now: float) -> None:
         if handshaker.complete:
@@ -229,7 +263,7 @@ class Dtls:
         # The Certificate message was compared before it went to OpenSSL; this is
         # the certificate whose key the peer has since proved to hold.
         if not check_fingerprints(engine.peer_certificate(), self._fingerprints):
-            handshaker.send_alert(_BAD_CERTIFICATE)
+            handshaker.send_alert(AlertDescription.BAD_CERTIFICATE)
             self._close(DtlsCloseReason.FINGERPRINT_MISMATCH, "certificate after the handshake")
             return
         connection = engine.connection
@@ -237,56 +271,79 @@ class Dtls:
         if profile is None and self._config.profiles:
             self._close(DtlsCloseReason.NO_SRTP_PROFILE, "")
             return
-        self._state = DtlsState.CONNECTED
+        cipher = connection.get_cipher_name() or ""
+        is_client = self._role is Role.CLIENT
         self._events.append(
             HandshakeCompleted(
                 profile=profile,
                 keying_material=export_keying_material(connection, profile) if profile else b"",
-                is_client=self._role is Role.CLIENT,
-                cipher=connection.get_cipher_name() or "",
+                is_client=is_client,
+                cipher=cipher,
                 version=DTLS_1_2,
             )
         )
-        early = handshaker.finish(now)
-        self._deliver(handshaker, engine.read())
-        for record in early:
-            if self._state is DtlsState.CONNECTED:
-                self._receive_connected(handshaker, record, now)
+        keys = derive_record_keys(
+            cipher,
+            connection.master_key() or b"",
+            connection.client_random() or b"",
+            connection.server_random() or b"",
+            is_client,
+        )
+        self._take_over(handshaker, RecordLayer(keys, engine.free_sequence), now)
+
+    def _take_over(self, handshaker: Handshaker, layer: RecordLayer, now: float) -> None:
+        """From here on the records are ours; OpenSSL's connection is let go of."""
+        handover = handshaker.finish()
+        final = None
+        if handover.final:
+            final = FinalFlight(handover.final, self._config.first_resend, now)
+            self._counters.flights_sent += 1
+        for packet in handover.final:
+            self._send(packet)
+        connected = Connected(layer, final, self._counters)
+        for record in handover.given:
+            connected.finished(record)
+        self._handshaker = None
+        self._connected = connected
+        self._state = DtlsState.CONNECTED
+        self._receive_connected(connected, handover.early, now)
 
     # After the handshake
 
-    def _receive_connected(self, handshaker: Handshaker, record: Record, now: float) -> bool:
-        if record.content_type == ContentType.HANDSHAKE and record.epoch <= 1:
-            # Either a repeated flight or an attempt to renegotiate; neither is for OpenSSL.
-            handshaker.repeat_final(now)
-            return self._counters.drop(Drop.REPEATED_FLIGHT)
-        if record.epoch != 1 or record.content_type == ContentType.CHANGE_CIPHER_SPEC:
-            return self._counters.drop(Drop.UNEXPECTED_RECORD)
-        if self._deliver(handshaker, handshaker.engine.open(record)):
-            return True
-        return self._counters.drop(Drop.UNAUTHENTIC)
-
-    def _deliver(self, handshaker: Handshaker, opened: list[bytes]) -> bool:
-        engine = handshaker.engine
-        self._events += [DataReceived(data=data) for data in opened]
-        if engine.failure is not None:
-            self._close(DtlsCloseReason.PROTOCOL, engine.failure)
-        elif engine.peer_closed:
-            self._close(DtlsCloseReason.PEER_CLOSED, "")
-        return bool(opened) or self._state is DtlsState.CLOSED
+    def _receive_connected(
+        self, connected: Connected, records: Sequence[Record], now: float
+    ) -> bool:
+        used = False
+        for record in records:
+            used |= connected.receive(record, now)
+        packets, connected.outgoing = connected.outgoing, []
+        for packet in packets:
+            self._send(packet)
+        received, connected.received = connected.received, []
+        self._events += map(DataReceived, received)
+        if connected.end is not None:
+            self._close(*connected.end)
+        return used
 
     def _close(self, reason: DtlsCloseReason, detail: str) -> None:
+        connected, self._connected = self._connected, None
         handshaker, self._handshaker = self._handshaker, None
+        if connected is not None and (goodbye := connected.close()) is not None:
+            self._send(goodbye)
         if handshaker is not None:
-            if self._state is DtlsState.CONNECTED:
-                handshaker.outgoing += handshaker.engine.shutdown()
             self._pump(handshaker)
         self._state = DtlsState.CLOSED
         self._timers.stop_all()
         self._events.append(DtlsClosed(reason=reason, detail=detail))
 
+    # Output
+
+    def _send(self, packet: bytes) -> None:
+        self._counters.packets_sent += 1
+        self._counters.bytes_sent += len(packet)
+        self._outgoing.append(packet)
+
     def _pump(self, handshaker: Handshaker) -> None:
         packets, handshaker.outgoing = handshaker.outgoing, []
-        self._counters.packets_sent += len(packets)
-        self._counters.bytes_sent += sum(map(len, packets))
-        self._outgoing += packets
+        for packet in packets:
+            self._send(packet)

@@ -13,6 +13,10 @@ Plaintext handshake messages are given whole and in order (`give_message`) and
 put into fresh records, since OpenSSL takes records far larger than any MTU. It
 reads up to 16 KiB at a time as if they were one datagram, so no more than that
 may be given between two calls of `step`.
+
+Of epoch 1 OpenSSL sees handshake records only, and when it is `complete` it has
+done its work: what comes after is `protection`'s. For that, `free_sequence` is
+beyond all that OpenSSL has sealed, its swallowed resends included.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from OpenSSL import SSL, crypto
 from rtcproto.dtls.config import DtlsConfig
 from rtcproto.dtls.events import Role
 from rtcproto.dtls.handshake import build_fragment
+from rtcproto.dtls.protection import sequence_after
 from rtcproto.dtls.reassembly import Message
 from rtcproto.dtls.record import ContentType, Record, build_record, parse_records
 
@@ -46,7 +51,7 @@ class Engine:
         "_sent_through",
         "complete",
         "failure",
-        "peer_closed",
+        "free_sequence",
     )
 
     def __init__(self, config: DtlsConfig, role: Role) -> None:
@@ -64,8 +69,9 @@ class Engine:
         self._ccs_sent = False
         self._finished_sent = False
         self.complete = False
-        self.peer_closed = False
         self.failure: str | None = None
+        # The lowest sequence number of epoch 1 that clashes with nothing sealed so far.
+        self.free_sequence = 0
 
     @property
     def connection(self) -> SSL.Connection:
@@ -127,7 +133,11 @@ class Engine:
             data = self._connection.bio_read(READ_SIZE)
         except SSL.WantReadError:
             return []
-        return parse_records(data)
+        records = parse_records(data)
+        for record in records:
+            if record.epoch:
+                self.free_sequence = max(self.free_sequence, sequence_after(record))
+        return records
 
     def _fresh(self, records: list[Record]) -> list[Record]:
         """`records` without what OpenSSL sent before."""
@@ -159,45 +169,6 @@ class Engine:
         if certificate is None:
             return b""
         return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
-
-    def open(self, record: Record) -> list[bytes]:
-        """The application data in a record of epoch 1; nothing if it is forged, or an alert."""
-        self._connection.bio_write(record.raw)
-        return self.read()
-
-    def read(self) -> list[bytes]:
-        """Application data that OpenSSL has ready.
-
-        Sets `peer_closed` for an authenticated close_notify, `failure` for
-        anything else that ends the connection.
-        """
-        opened: list[bytes] = []
-        try:
-            while True:
-                opened.append(self._connection.recv(READ_SIZE))
-        except SSL.WantReadError:
-            pass
-        except SSL.ZeroReturnError:
-            self.peer_closed = True
-        except SSL.Error as error:
-            self.failure = _describe(error)
-        return opened
-
-    def seal(self, data: bytes) -> list[bytes]:
-        """The records that carry `data`; none if OpenSSL will not."""
-        try:
-            self._connection.send(data)
-        except SSL.Error as error:
-            self.failure = _describe(error)
-        return [record.raw for record in self._read()]
-
-    def shutdown(self) -> list[bytes]:
-        """The close_notify alert."""
-        try:
-            self._connection.shutdown()
-        except SSL.Error:
-            return []
-        return [record.raw for record in self._read()]
 
 
 def _describe(error: SSL.Error) -> str:

@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 import attrs
 
+from rtcproto._attrs import wire
+
 __all__ = [
     "Counters",
     "DataReceived",
@@ -70,7 +72,7 @@ class HandshakeCompleted:
     version: int
 
 
-@attrs.frozen(kw_only=True)
+@wire
 class DataReceived:
     """One record of authenticated application data."""
 
@@ -118,7 +120,10 @@ class Drop(enum.Enum):
     OVER_LIMIT = "a fragment too long, too far ahead, or without room"
     HELLO_FAILED = "a hello that OpenSSL refused; the connection was made anew"
     REPEATED_FLIGHT = "a handshake record after the handshake"
-    UNAUTHENTIC = "a protected record that OpenSSL did not open"
+    UNAUTHENTIC = "a protected record whose tag is wrong"
+    REPLAYED = "a protected record that was there before, or is older than the window"
+    MALFORMED_RECORD = "an authentic record whose content breaks the protocol"
+    RENEGOTIATION = "an authentic handshake message that is not the peer's Finished again"
 
 
 class Counters:

@@ -8,6 +8,9 @@ stacks remember the numbers of records they could not use yet; protected ones
 
 Limits against a peer that only pretends to be there: MAX_FLIGHTS per flight and
 MAX_BYTES over the whole handshake.
+
+`FinalFlight` is what a server keeps when all else of the handshake is gone: the
+client may have missed its last flight, and then repeats its own.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from rtcproto.dtls.config import DtlsConfig
 from rtcproto.dtls.events import Counters
 from rtcproto.dtls.record import Record, pack_datagrams, renumber
 
-__all__ = ["Flight"]
+__all__ = ["FinalFlight", "Flight"]
 
 # 0, 0.1, 0.3, 0.7, 1.5, 3.1, 6.1 ... 27.1 s: all that the default times allow.
 MAX_FLIGHTS = 14
@@ -59,11 +62,11 @@ class Flight:
         self._interval = self._config.first_resend
         return self._send(now)
 
-    def finish(self, final: list[Record], now: float) -> list[bytes]:
-        """The handshake is over: `final` goes out, if it is ours, and no timer runs any more."""
+    def finish(self, final: list[Record]) -> list[bytes]:
+        """The handshake is over, no timer runs: the datagrams of `final`, if it is ours."""
         self.deadline = None
-        self._records = final
-        return self._send_final(now)
+        self._records = []
+        return self.send_once(final)
 
     def send_once(self, records: list[Record]) -> list[bytes]:
         """Records that are no flight: an alert."""
@@ -81,23 +84,6 @@ class Flight:
         if not self._records or now < self._sent_at + self._config.first_resend:
             return []
         return self._send(now)
-
-    def repeat_final(self, now: float) -> list[bytes]:
-        """The final flight once more for a peer that missed it; outside the budget, rate-limited.
-
-        RFC 6347 section 4.2.4: the side that sends the last flight must keep
-        being able to.
-        """
-        if now < self._sent_at + self._config.first_resend:
-            return []
-        return self._send_final(now)
-
-    def _send_final(self, now: float) -> list[bytes]:
-        if not self._records:
-            return []
-        self._sent_at = now
-        self._counters.flights_sent += 1
-        return self.send_once(self._records)
 
     def _send(self, now: float) -> list[bytes]:
         self.deadline = None
@@ -119,3 +105,26 @@ class Flight:
             return record.raw
         sequence, self._sequence = self._sequence, self._sequence + 1
         return record.raw if record.sequence == sequence else renumber(record.raw, sequence)
+
+
+class FinalFlight:
+    """A server's last flight, ready to be sent again, byte for byte. Plain values throughout."""
+
+    __slots__ = ("datagrams", "interval", "sent_at")
+
+    def __init__(self, datagrams: tuple[bytes, ...], interval: float, now: float) -> None:
+        """`datagrams` left at `now`; they may again every `interval` seconds."""
+        self.datagrams = datagrams
+        self.interval = interval
+        self.sent_at = now
+
+    def repeat(self, now: float) -> tuple[bytes, ...]:
+        """The flight once more for a peer that missed it; nothing if that is too soon.
+
+        RFC 6347 section 4.2.4: the side that sends the last flight must keep
+        being able to.
+        """
+        if now < self.sent_at + self.interval:
+            return ()
+        self.sent_at = now
+        return self.datagrams

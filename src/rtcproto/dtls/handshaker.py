@@ -4,7 +4,8 @@
  epoch 0 handshake -> reassembly -> vetting -> engine
  epoch 0 CCS       -> noted; given to the engine when its turn comes
  epoch 0 alert     -> remembered for the report, nothing else
- epoch 1           -> held until the engine is ready for it
+ epoch 1 handshake -> held until the engine is ready for it
+ epoch 1, others   -> held until the handshake is complete, for whoever opens them then
  engine -> records -> flight (numbering, resending, budget) -> packets
 ```
 
@@ -12,14 +13,19 @@ Whole messages reach OpenSSL in order, each judged first. What is unauthenticate
 and does not fit is counted and forgotten. A hello that passes the judgement and
 still upsets OpenSSL costs the connection, not the association: a new one takes
 its place. `endpoint` drives this, reads `complete`, `failure` and `mismatched`
-after each input, and owns all deadlines but the flight's.
+after each input, owns all deadlines but the flight's, and lets go of this object
+when `finish` has told what outlives it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
+from rtcproto.dtls.alert import Alert, AlertLevel
 from rtcproto.dtls.config import DtlsConfig
+from rtcproto.dtls.early import MAX_HELD, EarlyRecords
 from rtcproto.dtls.engine import MAX_PENDING, Engine
 from rtcproto.dtls.events import Counters, Drop, Role
 from rtcproto.dtls.flight import Flight
@@ -30,14 +36,22 @@ from rtcproto.dtls.record import ContentType, Record, build_record
 from rtcproto.dtls.vetting import LAST_PLAINTEXT, Refusal, vet
 from rtcproto.errors import ParseError
 
-__all__ = ["Handshaker"]
+__all__ = ["Handshaker", "Handover"]
 
-# Records of epoch 1 kept while a message before them is missing: Finished and
-# what the peer sends right behind it.
-MAX_HELD = 16
-
-_FATAL = 2  # AlertLevel, RFC 5246 section 7.2
 _HELLOS = (HandshakeType.CLIENT_HELLO, HandshakeType.SERVER_HELLO)
+
+
+@attrs.frozen(kw_only=True)
+class Handover:
+    """What a completed handshake leaves behind."""
+
+    # The datagrams of our final flight; a client has none.
+    final: tuple[bytes, ...]
+    # Records of epoch 1 that went into OpenSSL last. The peer's Finished is among
+    # them; the others are forged or repeated.
+    given: tuple[Record, ...]
+    # Records that were held and belong to the time after.
+    early: tuple[Record, ...]
 
 
 class Handshaker:
@@ -49,10 +63,11 @@ class Handshaker:
         "_ccs_received",
         "_config",
         "_counters",
+        "_early",
         "_final",
         "_fingerprints",
         "_flight",
-        "_held",
+        "_given",
         "_newest",
         "_previous",
         "_reassembler",
@@ -88,13 +103,15 @@ class Handshaker:
         self._answered = -1
         self._ccs_received = False
         self._ccs_given = False
-        self._held: list[Record] = []
+        self._early = EarlyRecords()
+        # The newest of those that were given to OpenSSL, at most MAX_HELD.
+        self._given: list[Record] = []
 
         # Datagrams to send, drained by the owner.
         self.outgoing: list[bytes] = []
         # The newest certificate was not the described one, and no right one has come.
         self.mismatched = False
-        self.last_alert: int | None = None
+        self.last_alert: Alert | None = None
         self.last_refusal: Refusal | None = None
 
     @property
@@ -120,24 +137,17 @@ class Handshaker:
         """Resend the current flight if it is due."""
         self.outgoing += self._flight.handle_timer(now)
 
-    def finish(self, now: float) -> list[Record]:
-        """The owner accepts the peer: send the final flight, if it is ours, and let the rest go.
-
-        Returns the records that were held and belong to the time after.
-        """
-        self.outgoing += self._flight.finish(self._final, now)
-        early, self._held = self._held, []
-        self._reassembler = Reassembler()
-        self._final = []
-        return early
-
-    def repeat_final(self, now: float) -> None:
-        """The peer repeated its last flight: it missed ours."""
-        self.outgoing += self._flight.repeat_final(now)
+    def finish(self) -> Handover:
+        """OpenSSL is satisfied, and the owner accepts the peer: what there is to go on with."""
+        return Handover(
+            final=tuple(self._flight.finish(self._final)),
+            given=tuple(self._given),
+            early=tuple(self._early.take()),
+        )
 
     def send_alert(self, description: int) -> None:
         """A plaintext fatal alert, so that the peer need not wait for its deadline."""
-        payload = bytes((_FATAL, description))
+        payload = Alert(AlertLevel.FATAL, description).serialize()
         raw = build_record(ContentType.ALERT, 0, 0, payload)
         self.outgoing += self._flight.send_once([Record(ContentType.ALERT, 0, 0, payload, raw)])
 
@@ -155,7 +165,7 @@ class Handshaker:
                 return True
             case ContentType.ALERT if len(record.payload) == 2:
                 # RFC 6347 section 4.1.2.7: unauthenticated, so it ends nothing.
-                self.last_alert = record.payload[1]
+                self.last_alert = Alert.parse(record.payload)
                 return self._counters.drop(Drop.PLAINTEXT_ALERT)
             case _:
                 return self._counters.drop(Drop.UNEXPECTED_RECORD)
@@ -166,7 +176,7 @@ class Handshaker:
         if self.last_refusal is not None:
             parts.append(f"last message refused: {self.last_refusal.value}")
         if self.last_alert is not None:
-            parts.append(f"last plaintext alert: {self.last_alert}")
+            parts.append(f"last in plaintext: {self.last_alert}")
         return "; ".join(parts)
 
     def advance(self, now: float) -> None:
@@ -239,25 +249,31 @@ class Handshaker:
         self._previous = None
         self._newest = self._answered = -1
         self._ccs_received = False
-        self._held = []
+        self._early = EarlyRecords()
+        self._given = []
         self.begin(now)
 
     # Epoch 1
 
     def _receive_protected(self, record: Record) -> bool:
-        if self._previous is None or len(self._held) >= MAX_HELD:
+        if self._previous is None:
             return self._counters.drop(Drop.EARLY_PROTECTED)
-        self._held.append(record)
-        return True
+        dropped = self._early.hold(record)
+        if dropped is not None:
+            self._counters.drop(Drop.EARLY_PROTECTED)
+        return dropped is not record
 
     def _give_protected(self, now: float) -> None:
         """All plaintext messages and the ChangeCipherSpec are there: what waited for them."""
         if not self._ccs_given:
             self._ccs_given = True
             self.engine.give_change_cipher_spec()
-        while self._held and not self.complete and self.failure is None:
-            record = self._held.pop(0)
+        finished = self._early.take_handshake()
+        self._given = (self._given + finished)[-MAX_HELD:]
+        for record in finished:
             self._make_room(len(record.raw), now)
+            if self.complete or self.failure is not None:
+                return  # in the step that made room
             self.engine.give_protected(record)
 
     # OpenSSL
