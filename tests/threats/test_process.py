@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rtcproto.asyncio.call as call_module
 import rtcproto.asyncio.driver as driver_module
@@ -31,7 +33,7 @@ from rtcproto.demux import Kind, classify
 from rtcproto.dtls import Dtls
 from rtcproto.dtls.engine import Engine
 from rtcproto.endpoint import Endpoint
-from rtcproto.errors import RtcError
+from rtcproto.errors import ParseError, RtcError, UsageError
 from rtcproto.events import AudioReceived, CloseReason, Event, SessionClosed
 from rtcproto.routing import RoutingToken
 from rtcproto.session import Session, SessionState
@@ -325,6 +327,74 @@ def test_k4_ufrags_are_drawn_again_when_taken() -> None:
 def test_k4_the_default_source_is_the_operating_systems() -> None:
     """Nobody has to remember to ask for good randomness."""
     assert SessionConfig(identity=identity("server")).entropy is os.urandom
+
+
+# -- P1
+
+
+PLAINTEXTS = st.one_of(
+    st.tuples(st.just("data"), st.binary(min_size=1, max_size=300)),
+    # RTCP: headers of every kind with a length that fits, or not, and anything inside.
+    st.tuples(
+        st.just("report"),
+        st.lists(
+            st.builds(
+                lambda count, kind, body, lie: (
+                    bytes([0x80 | count, kind])
+                    + (max(0, len(body) // 4 + lie)).to_bytes(2, "big")
+                    + body
+                ),
+                st.integers(0, 63),
+                st.integers(199, 208),
+                st.binary(max_size=120).map(lambda data: data[: len(data) & ~3]),
+                st.sampled_from([0, 0, 0, 1, -1]),
+            ),
+            min_size=1,
+            max_size=4,
+        ).map(lambda packets: b"".join(packets).ljust(8, b"\0")),
+    ),
+    st.tuples(
+        st.just("audio"),
+        st.builds(
+            lambda first, second, middle, rest: bytes([0x80 | first, second]) + middle + rest,
+            st.integers(0, 63),
+            st.sampled_from([111, 239, 0, 63, 127]),
+            st.binary(min_size=10, max_size=10),
+            st.binary(max_size=80),
+        ),
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(PLAINTEXTS, max_size=12))
+def test_p1_an_authentic_peer_says_anything(said: list[tuple[str, bytes]]) -> None:
+    """What a peer with the keys puts into RTP, RTCP and DTLS raises nothing and ends nothing."""
+    scene = Scene()
+    call = scene.connect()
+    session, client = call.session, call.client.machine
+    sender, dtls = client._media._sender, client._transport._dtls
+    assert sender is not None
+    assert dtls is not None
+    for kind, plaintext in said:
+        if kind == "data":
+            dtls.send_data(plaintext, scene.world.now)
+            packets = dtls.packets_to_send()
+        elif kind == "report":
+            packets = [sender.protect_rtcp(plaintext)]
+        else:
+            try:
+                packets = [sender.protect(plaintext)]
+            except (ParseError, UsageError):
+                continue  # nothing that can be sent: no RTP header, or an index that does not rise
+        for packet in packets:
+            # Not through the endpoint, whose fence would hide what is looked for.
+            session.receive_datagram(packet, call.client.address, scene.world.now)
+        session.handle_timer(scene.world.now + 0.5)
+    assert not session.closed
+    json.dumps(session.stats(scene.world.now).as_dict())
+    session.close(scene.world.now + 1.0)
+    assert session.closed
 
 
 # -- P2, P3: the driver
