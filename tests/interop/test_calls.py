@@ -42,7 +42,7 @@ PROFILES = {
 CODECS = {"aiortc", "wrtc", "gstreamer"}
 
 # Those that send nothing when they hang up: it is always us.
-SILENT_LEAVERS = {"werift"}
+SILENT_LEAVERS = {"werift", "gstreamer"}
 
 CALLS = [
     pytest.param(peer, setup, profile, id=f"{peer}-{setup.value}-{profile.name}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from array import array
@@ -38,20 +39,23 @@ RAW = f"audio/x-raw,format=S16LE,channels=1,rate={RATE},layout=interleaved"
 TONE = f"audiotestsrc is-live=true samplesperbuffer=960 freq={FREQUENCY} volume=0.4 ! {RAW}"
 ECHO = f"appsrc name=echo is-live=true do-timestamp=true format=time caps={RAW}"
 # Its capitals are the point: encoding names are not case-sensitive.
-OPUS = "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload=96"
+OPUS = "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload="
 
 
 class Call:
     """One pipeline around one webrtcbin."""
 
-    def __init__(self, number: int, mode: str) -> None:
+    def __init__(self, number: int, mode: str, offer: str) -> None:
         self._number = number
+        # It answers "recvonly" to an offer with another payload type than its pipeline's.
+        offered = re.search(r"a=rtpmap:(\d+) opus/", offer)
+        payload = offered[1] if offered else "96"
         # The last two seconds heard.
         self._heard: deque[int] = deque(maxlen=2 * RATE)
         source = ECHO if mode == "echo" else TONE
         self._pipeline = Gst.parse_launch(
             f"webrtcbin name=peer bundle-policy=max-bundle latency=40 "
-            f"{source} ! queue ! opusenc ! rtpopuspay pt=96 ! {OPUS} ! peer."
+            f"{source} ! queue ! opusenc ! rtpopuspay pt={payload} ! {OPUS}{payload} ! peer."
         )
         self._echo = self._pipeline.get_by_name("echo")
         self._peer = self._pipeline.get_by_name("peer")
@@ -62,6 +66,7 @@ class Call:
         self._peer.connect("pad-added", self._on_pad)
         self._peer.connect("notify::connection-state", self._on_state)
         self._peer.connect("notify::ice-gathering-state", self._on_gathering)
+        self._transport: GstWebRTC.WebRTCDTLSTransport | None = None
 
     def offer(self, command: dict[str, Any]) -> None:
         """Offer a call."""
@@ -135,6 +140,15 @@ class Call:
 
     def _on_state(self, peer: Gst.Element, _: Any) -> None:
         tell(self._number, "state", state=peer.get_property("connection-state").value_nick)
+        if self._transport is None:
+            # A close_notify changes the state of the DTLS transport and no other.
+            sender = peer.emit("get-transceiver", 0).get_property("sender")
+            self._transport = sender.get_property("transport")
+            if self._transport is not None:
+                self._transport.connect("notify::state", self._on_dtls)
+
+    def _on_dtls(self, transport: GstWebRTC.WebRTCDTLSTransport, _: Any) -> None:
+        tell(self._number, "state", state=transport.get_property("state").value_nick)
 
     def _on_pad(self, peer: Gst.Element, pad: Gst.Pad) -> None:
         if pad.get_direction() != Gst.PadDirection.SRC:
@@ -178,7 +192,7 @@ def main() -> int:
         number = command["call"]
         try:
             if number not in calls:
-                calls[number] = Call(number, command["mode"])
+                calls[number] = Call(number, command["mode"], command.get("sdp", ""))
             getattr(calls[number], command["do"])(command)
         except Exception as error:  # noqa: BLE001 - reported to the test, whatever it is
             tell(number, "error", detail=repr(error))

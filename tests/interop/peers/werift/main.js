@@ -27,6 +27,8 @@ class Call {
       iceUseIpv6: false,
       iceInterfaceAddresses: { udp4: "127.0.0.1" },
       iceAdditionalHostAddresses: ["127.0.0.1"],
+      // It still gathers the other interfaces' addresses, which may go away during a test.
+      iceFilterCandidatePair: ({ localCandidate }) => localCandidate.host === "127.0.0.1",
       codecs: { audio: [new RTCRtpCodecParameters({ mimeType: "audio/opus", clockRate: 48000, channels: 2 })] },
     });
     this.track = new MediaStreamTrack({ kind: "audio" });
