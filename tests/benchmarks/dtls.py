@@ -1,15 +1,17 @@
-"""DTLS rows: a handshake of both ends, with keys and SRTP contexts, against aiortc's."""
+"""DTLS rows: a handshake of both ends, with keys and SRTP contexts, and records of 1,000 bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from OpenSSL import SSL
 
 from rtcproto.dtls import Dtls, DtlsConfig, HandshakeCompleted, Identity, Role
 from rtcproto.srtp import Profile, SrtpReceiver, SrtpSender, split_keying_material
-from tests.benchmarks.harness import Contest, Row, Sizes, Skipped, steady
+from tests.benchmarks.harness import Contest, Row, Sizes, Skipped, each, loop, steady
 
 __all__ = ["ROWS"]
 
@@ -29,7 +31,8 @@ class _Wire:
         self.peer.inbox.put_nowait(data)
 
 
-def _our_handshake(client: DtlsConfig, server: DtlsConfig) -> None:
+def _our_handshake(client: DtlsConfig, server: DtlsConfig) -> list[Dtls]:
+    """Both ends, connected."""
     ends = [
         Dtls(client, Role.CLIENT, [server.identity.fingerprint], 0.0),
         Dtls(server, Role.SERVER, [client.identity.fingerprint], 0.0),
@@ -51,6 +54,7 @@ def _our_handshake(client: DtlsConfig, server: DtlsConfig) -> None:
                 SrtpSender(profile, local)
                 SrtpReceiver(profile, remote)
                 completed += 1
+    return ends
 
 
 @contextmanager
@@ -102,4 +106,89 @@ def _handshake(sizes: Sizes) -> Iterator[Contest]:
         runner.close()
 
 
-ROWS = [Row(name="dtls handshake", unit="ms", bars={"aiortc": 0.5}, prepare=_handshake, rounds=11)]
+DATA = bytes(1000)
+READ = 1 << 16
+
+
+def _openssl_pair(identity: Identity) -> tuple[SSL.Connection, SSL.Connection]:
+    """Two connections of pyOpenSSL over memory, with our settings, connected."""
+    client, server = (SSL.Connection(identity.context((7,))) for _ in range(2))
+    client.set_connect_state()
+    server.set_accept_state()
+    for end in (client, server):
+        end.set_ciphertext_mtu(1200)
+    ends = [client, server]
+    for _ in range(6):
+        for sender, receiver in (ends, reversed(ends)):
+            with suppress(SSL.WantReadError):
+                sender.do_handshake()
+            with suppress(SSL.WantReadError):
+                receiver.bio_write(sender.bio_read(READ))
+    for end in ends:
+        end.do_handshake()
+    return client, server
+
+
+@contextmanager
+def _seal(sizes: Sizes) -> Iterator[Contest]:
+    identity = Identity.generate(time.time())
+    config = DtlsConfig(identity=identity)
+    sender, peer = _our_handshake(config, config)[0], _openssl_pair(identity)[0]
+
+    def ours() -> list[bytes]:
+        sender.send_data(DATA, 0.0)
+        return sender.packets_to_send()
+
+    def theirs() -> bytes:
+        peer.send(DATA)
+        return peer.bio_read(READ)
+
+    if len(ours()[0]) != len(theirs()):
+        raise AssertionError("we and the peer use different ciphers")
+    with steady():
+        yield Contest(
+            ours=loop(ours, sizes.operations), peers={"pyOpenSSL": loop(theirs, sizes.operations)}
+        )
+
+
+@contextmanager
+def _open(sizes: Sizes) -> Iterator[Contest]:
+    identity = Identity.generate(time.time())
+    config = DtlsConfig(identity=identity)
+    sender, receiver = _our_handshake(config, config)
+    peer_sender, peer_receiver = _openssl_pair(identity)
+
+    def our_records() -> list[bytes]:
+        for _ in range(sizes.operations):
+            sender.send_data(DATA, 0.0)
+        return sender.packets_to_send()
+
+    def their_records() -> list[bytes]:
+        records = []
+        for _ in range(sizes.operations):
+            peer_sender.send(DATA)
+            records.append(peer_sender.bio_read(READ))
+        return records
+
+    def ours(record: bytes) -> None:
+        receiver.receive_packet(record, 0.0)
+        (event,) = receiver.next_events()
+        if event.data != DATA:
+            raise AssertionError("the record holds something else")
+
+    def theirs(record: bytes) -> None:
+        peer_receiver.bio_write(record)
+        if peer_receiver.recv(READ) != DATA:
+            raise AssertionError("the peer's record holds something else")
+
+    with steady():
+        yield Contest(
+            ours=each(ours, our_records), peers={"pyOpenSSL": each(theirs, their_records)}
+        )
+
+
+ROWS = [
+    Row(name="dtls handshake", unit="ms", bars={"aiortc": 0.5}, prepare=_handshake, rounds=21),
+    Row(name="dtls record seal 1000", unit="ns", bars={"pyOpenSSL": 0.60}, prepare=_seal),
+    Row(name="dtls record open 1000", unit="ns", bars={"pyOpenSSL": 0.75}, prepare=_open),
+]
