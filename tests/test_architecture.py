@@ -45,8 +45,8 @@ SIDEWAYS = {
 
 # What only reads and writes bytes, text or keys: these import no other module of their package.
 CODECS = {
-    "datachannel.dcep", "dtls.handshake", "dtls.record", "ice.candidate", "opus.fmtp", "opus.toc", "routing.proxy",
-    "routing.token", "rtcp.feedback", "rtcp.header", "rtcp.packet", "rtcp.reports",
+    "datachannel.dcep", "dtls.handshake", "dtls.record", "ice.candidate", "opus.fmtp", "opus.toc",
+    "routing.proxy", "routing.token", "rtcp.feedback", "rtcp.header", "rtcp.packet", "rtcp.reports",
     "rtcp.sdes_bye", "rtcp.twcc", "rtcp.xr", "rtp.extensions", "rtp.packet", "sctp.chunks",
     "sctp.control_chunks", "sctp.packet", "sctp.parameters", "sdp.attributes", "sdp.candidate",
     "sdp.description", "sdp.lines", "srtp.aes_cm", "srtp.aes_gcm", "srtp.kdf", "srtp.profiles",
