@@ -44,6 +44,10 @@ CODECS = {"aiortc", "wrtc", "gstreamer"}
 # Those that send nothing when they hang up: it is always us.
 SILENT_LEAVERS = {"werift", "gstreamer"}
 
+# Those that may not see the other side's end: werift takes an encrypted alert for a plain one where
+# its ciphertext happens to look like that, one in ten.
+MISREAD_ALERTS = {"werift"}
+
 CALLS = [
     pytest.param(peer, setup, profile, id=f"{peer}-{setup.value}-{profile.name}")
     for peer, profiles in PROFILES.items()
@@ -82,7 +86,7 @@ def test_peer_calls_us(peers: Peers, peer: str, setup: Setup, profile: Profile) 
                 assert stats.returned is not None
                 # All but what was on its way, or sent before we were connected.
                 assert stats.returned >= 0.9 * stats.sent - 10
-            await hang_up(ours, theirs, setup is Setup.ACTIVE or peer in SILENT_LEAVERS)
+            await hang_up(ours, theirs, peer, we_may=setup is Setup.ACTIVE)
 
     bounded(run())
 
@@ -117,7 +121,7 @@ def test_we_call_peer(peers: Peers, peer: str, setup: Setup, profile: Profile) -
                 # Those sent before the peer listened may be gone; no other is.
                 packets = [event.payload for event in ours.heard]
                 assert packets == list(tone[-len(packets) :])
-            await hang_up(ours, theirs, setup is Setup.PASSIVE or peer in SILENT_LEAVERS)
+            await hang_up(ours, theirs, peer, we_may=setup is Setup.PASSIVE)
 
     bounded(run())
 
@@ -171,13 +175,14 @@ async def both_report(ours: Ours, theirs: PeerCall) -> PeerStats:
     return stats
 
 
-async def hang_up(ours: Ours, theirs: PeerCall, we_do: bool) -> None:
+async def hang_up(ours: Ours, theirs: PeerCall, peer: str, *, we_may: bool) -> None:
     """End the call on one side; the other sees it."""
     assert ours.call is not None
-    if we_do:
+    if we_may or peer in SILENT_LEAVERS:
         ours.call.close()
         assert (await ours.closed()).reason is CloseReason.LOCAL
-        await theirs.state("closed", "disconnected", "failed")
+        if peer not in MISREAD_ALERTS:
+            await theirs.state("closed", "disconnected", "failed")
         theirs.close()
     else:
         theirs.close()
