@@ -113,6 +113,7 @@ class Call:
         trips = [r.roundTripTime for r in reports if r.type == "remote-inbound-rtp"]
         (transport,) = {sender.transport for sender in self._pc.getSenders()}
         connection = transport._ssl
+        assert connection is not None, "only asked when connected"
         tell(
             self._number,
             "stats",
@@ -147,6 +148,7 @@ class Call:
                 frame = await track.recv()
             except aiortc.mediastreams.MediaStreamError:
                 return
+            assert isinstance(frame, av.AudioFrame)
             channels = len(frame.layout.channels)
             data = array("h", bytes(frame.planes[0])[: 2 * channels * frame.samples])
             self._heard.extend(data[::channels])
