@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rtcproto.dtls.events import Counters
 from rtcproto.dtls.flight import MAX_BYTES, MAX_FLIGHTS, FinalFlight, Flight
+from rtcproto.dtls.keying import derive_record_keys
+from rtcproto.dtls.protection import RecordLayer
 from rtcproto.dtls.record import ContentType, Record, build_record, parse_records
 from tests.support.dtls import config
 
@@ -67,15 +69,26 @@ def test_a_new_flight_starts_over() -> None:
     assert flight.deadline == 10.1
 
 
-def test_plaintext_is_renumbered_and_ciphertext_is_not() -> None:
-    """A fresh number for every plaintext record; Finished byte for byte."""
+def test_every_record_gets_a_new_number() -> None:
+    """Plaintext is renumbered, and Finished sealed anew: the same text, another nonce."""
     flight = new_flight()
-    finished = record(0, b"ciphertext", epoch=1)
-    (first,) = flight.replace([record(7), record(8), finished], 0.0)
-    (second,) = flight.handle_timer(0.1)
-    numbers = [(r.epoch, r.sequence) for r in parse_records(first) + parse_records(second)]
-    assert numbers == [(0, 0), (0, 1), (1, 0), (0, 2), (0, 3), (1, 0)]
-    assert parse_records(second)[2].raw == finished.raw
+    keys = derive_record_keys(
+        "ECDHE-ECDSA-AES128-GCM-SHA256", bytes(48), bytes(32), bytes(32), True
+    )
+    (finished,) = parse_records(RecordLayer(keys, 0).seal(22, b"finished"))
+    layer = RecordLayer(keys, 5)
+    sent = flight.replace([record(7), record(8), finished], 0.0, layer)
+    assert flight.deadline is not None
+    sent += flight.handle_timer(flight.deadline) + flight.answer_repeat(10.0)
+    records = [r for datagram in sent for r in parse_records(datagram)]
+    assert [(r.epoch, r.sequence) for r in records] == [
+        *[(0, 0), (0, 1), (1, 0)],
+        *[(0, 2), (0, 3), (1, 5)],
+        *[(0, 4), (0, 5), (1, 6)],
+    ]
+    peer = RecordLayer(keys.mirrored(), 0)
+    assert [peer.open(r) for r in records if r.epoch] == [b"finished"] * 3
+    assert layer.next_sequence == 7
 
 
 def test_datagrams_fit_the_mtu() -> None:

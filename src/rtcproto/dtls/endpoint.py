@@ -52,12 +52,8 @@ from rtcproto.dtls.events import (
 from rtcproto.dtls.flight import FinalFlight
 from rtcproto.dtls.handshaker import Handshaker
 from rtcproto.dtls.identity import Fingerprint, check_fingerprints, has_usable_fingerprint
-from rtcproto.dtls.keying import (
-    derive_record_keys,
-    export_keying_material,
-    profile_from_openssl,
-)
-from rtcproto.dtls.protection import MAX_PLAINTEXT, RecordLayer
+from rtcproto.dtls.keying import export_keying_material, profile_from_openssl
+from rtcproto.dtls.protection import MAX_PLAINTEXT
 from rtcproto.dtls.record import DTLS_1_2, ContentType, Record, parse_records
 from rtcproto.errors import ParseError, UsageError
 
@@ -271,27 +267,18 @@ class Dtls:
         if profile is None and self._config.profiles:
             self._close(DtlsCloseReason.NO_SRTP_PROFILE, "")
             return
-        cipher = connection.get_cipher_name() or ""
-        is_client = self._role is Role.CLIENT
         self._events.append(
             HandshakeCompleted(
                 profile=profile,
                 keying_material=export_keying_material(connection, profile) if profile else b"",
-                is_client=is_client,
-                cipher=cipher,
+                is_client=self._role is Role.CLIENT,
+                cipher=connection.get_cipher_name() or "",
                 version=DTLS_1_2,
             )
         )
-        keys = derive_record_keys(
-            cipher,
-            connection.master_key() or b"",
-            connection.client_random() or b"",
-            connection.server_random() or b"",
-            is_client,
-        )
-        self._take_over(handshaker, RecordLayer(keys, engine.free_sequence), now)
+        self._take_over(handshaker, now)
 
-    def _take_over(self, handshaker: Handshaker, layer: RecordLayer, now: float) -> None:
+    def _take_over(self, handshaker: Handshaker, now: float) -> None:
         """From here on the records are ours; OpenSSL's connection is let go of."""
         handover = handshaker.finish()
         final = None
@@ -300,7 +287,7 @@ class Dtls:
             self._counters.flights_sent += 1
         for packet in handover.final:
             self._send(packet)
-        connected = Connected(layer, final, self._counters)
+        connected = Connected(handover.layer, final, self._counters)
         for record in handover.given:
             connected.finished(record)
         self._handshaker = None

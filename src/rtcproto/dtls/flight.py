@@ -2,9 +2,11 @@
 
 A flight is resent on a timer (doubling from `first_resend` to `max_resend`) and
 when the peer repeats what the flight answered, which shows that it was lost.
-Plaintext records get fresh record sequence numbers every time, because some
-stacks remember the numbers of records they could not use yet; protected ones
-(Finished) go out byte for byte, because a number must never protect two texts.
+Every record gets a fresh sequence number every time (RFC 6347 section 4.2.4.1:
+a retransmission is a new record). Some stacks remember the numbers of records
+they could not use yet; and a server that has lost its last flight on the way to
+us must take our Finished for a repeat, not for a replay: OpenSSL's and BoringSSL's
+answer nothing else. So a client seals Finished anew; plaintext is renumbered.
 
 Limits against a peer that only pretends to be there: MAX_FLIGHTS per flight and
 MAX_BYTES over the whole handshake.
@@ -17,7 +19,8 @@ from __future__ import annotations
 
 from rtcproto.dtls.config import DtlsConfig
 from rtcproto.dtls.events import Counters
-from rtcproto.dtls.record import Record, pack_datagrams, renumber
+from rtcproto.dtls.protection import RecordLayer
+from rtcproto.dtls.record import Record, pack_datagrams, parse_records, renumber
 
 __all__ = ["FinalFlight", "Flight"]
 
@@ -37,6 +40,7 @@ class Flight:
         "_count",
         "_counters",
         "_interval",
+        "_layer",
         "_records",
         "_sent_at",
         "_sequence",
@@ -47,6 +51,7 @@ class Flight:
         self._config = config
         self._counters = counters
         self._records: list[Record] = []
+        self._layer: RecordLayer | None = None
         self._interval = config.first_resend
         self._sent_at = 0.0
         self._sequence = 0
@@ -55,9 +60,15 @@ class Flight:
         # When to resend next, or None.
         self.deadline: float | None = None
 
-    def replace(self, records: list[Record], now: float) -> list[bytes]:
-        """A new flight: the peer's answer to the one before has arrived."""
+    def replace(
+        self, records: list[Record], now: float, layer: RecordLayer | None = None
+    ) -> list[bytes]:
+        """A new flight: the peer's answer to the one before has arrived.
+
+        `layer` has the keys of a protected record among them, which OpenSSL sealed.
+        """
         self._records = records
+        self._layer = layer
         self._count = 0
         self._interval = self._config.first_resend
         return self._send(now)
@@ -89,6 +100,8 @@ class Flight:
         self.deadline = None
         if self._count >= MAX_FLIGHTS:
             return []
+        if self._count:
+            self._records = [self._renew(record) for record in self._records]
         datagrams = self.send_once(self._records)
         size = sum(map(len, datagrams))
         if self._bytes + size > MAX_BYTES:
@@ -99,6 +112,16 @@ class Flight:
         self._sent_at = now
         self.deadline = now + self._interval
         return datagrams
+
+    def _renew(self, record: Record) -> Record:
+        """The same text under a new number, if it is protected."""
+        layer = self._layer
+        if not record.epoch or layer is None:
+            return record
+        # What we wrote is opened from the peer's side.
+        text = RecordLayer(layer.keys.mirrored(), 0).decrypt(record)
+        (renewed,) = parse_records(layer.seal(record.content_type, text))
+        return renewed
 
     def _number(self, record: Record) -> bytes:
         if record.epoch:

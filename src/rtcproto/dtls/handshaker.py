@@ -31,6 +31,8 @@ from rtcproto.dtls.events import Counters, Drop, Role
 from rtcproto.dtls.flight import Flight
 from rtcproto.dtls.handshake import HandshakeType, parse_fragments
 from rtcproto.dtls.identity import Fingerprint
+from rtcproto.dtls.keying import record_keys
+from rtcproto.dtls.protection import RecordLayer
 from rtcproto.dtls.reassembly import Added, Message, Reassembler
 from rtcproto.dtls.record import ContentType, Record, build_record
 from rtcproto.dtls.vetting import LAST_PLAINTEXT, Refusal, vet
@@ -52,6 +54,8 @@ class Handover:
     given: tuple[Record, ...]
     # Records that were held and belong to the time after.
     early: tuple[Record, ...]
+    # Seals and opens from now on.
+    layer: RecordLayer
 
 
 class Handshaker:
@@ -68,6 +72,7 @@ class Handshaker:
         "_fingerprints",
         "_flight",
         "_given",
+        "_layer",
         "_newest",
         "_previous",
         "_reassembler",
@@ -106,6 +111,8 @@ class Handshaker:
         self._early = EarlyRecords()
         # The newest of those that were given to OpenSSL, at most MAX_HELD.
         self._given: list[Record] = []
+        # There is one once our flight has Finished in it, which only a client's has.
+        self._layer: RecordLayer | None = None
 
         # Datagrams to send, drained by the owner.
         self.outgoing: list[bytes] = []
@@ -139,10 +146,14 @@ class Handshaker:
 
     def finish(self) -> Handover:
         """OpenSSL is satisfied, and the owner accepts the peer: what there is to go on with."""
+        layer = self._layer or self._make_layer()
+        # OpenSSL may have sealed by itself since, although none of that has left.
+        layer.next_sequence = max(layer.next_sequence, self.engine.free_sequence)
         return Handover(
             final=tuple(self._flight.finish(self._final)),
             given=tuple(self._given),
             early=tuple(self._early.take()),
+            layer=layer,
         )
 
     def send_alert(self, description: int) -> None:
@@ -251,6 +262,7 @@ class Handshaker:
         self._ccs_received = False
         self._early = EarlyRecords()
         self._given = []
+        self._layer = None
         self.begin(now)
 
     # Epoch 1
@@ -296,4 +308,10 @@ class Handshaker:
             self._final = records  # the server's: not before the certificate was compared
         else:
             self._answered = self._newest
-            self.outgoing += self._flight.replace(records, now)
+            if self._layer is None and any(record.epoch for record in records):
+                self._layer = self._make_layer()
+            self.outgoing += self._flight.replace(records, now, self._layer)
+
+    def _make_layer(self) -> RecordLayer:
+        keys = record_keys(self.engine.connection, self._role is Role.CLIENT)
+        return RecordLayer(keys, self.engine.free_sequence)

@@ -1,7 +1,7 @@
 """From a finished handshake to keys: for SRTP, RFC 5764 section 4.2, and for records, RFC 5246 6.3.
 
-Called by `identity` (names for OpenSSL) and `endpoint` (the exporter, the key
-block). The lengths of SRTP keys are repeated here rather than imported, because
+Called by `identity` (names for OpenSSL), `endpoint` (the exporter) and `handshaker`
+(the key block). The lengths of SRTP keys are repeated here rather than imported, because
 machines do not import each other.
 """
 
@@ -19,6 +19,7 @@ __all__ = [
     "export_keying_material",
     "openssl_profiles",
     "profile_from_openssl",
+    "record_keys",
 ]
 
 # use_srtp code point (IANA "DTLS-SRTP protection profiles"; RFC 5764 section
@@ -51,6 +52,17 @@ def export_keying_material(connection: SSL.Connection, profile: int) -> bytes:
     """Client key, server key, client salt, server salt, as RFC 5764 section 4.2 lays them out."""
     _, key, salt = _PROFILES[profile]
     return connection.export_keying_material(_LABEL, 2 * (key + salt))
+
+
+def record_keys(connection: SSL.Connection, is_client: bool) -> RecordKeys:
+    """The keys that `connection` protects records with; from ChangeCipherSpec on it has them."""
+    cipher, master_secret = connection.get_cipher_name(), connection.master_key()
+    client_random, server_random = connection.client_random(), connection.server_random()
+    assert cipher, "asked only once there is a suite"
+    assert master_secret, "asked only once it has sealed or opened a record"
+    assert client_random, "the hellos came before"
+    assert server_random, "the hellos came before"
+    return derive_record_keys(cipher, master_secret, client_random, server_random, is_client)
 
 
 def derive_record_keys(

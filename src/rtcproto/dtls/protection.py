@@ -14,7 +14,8 @@ covered by tag    epoch + sequence, type, version, length of the plaintext
 ```
 
 `RecordLayer` takes over from OpenSSL when the handshake is complete and serves
-epoch 1, the only protected one, to its end: `endpoint` seals and opens with it.
+epoch 1, the only protected one, to its end: `connected` seals and opens with it.
+A client's begins earlier, since `flight` seals Finished anew to repeat it.
 
 Theory of operation. A key must never see a nonce twice. OpenSSL has sealed with
 our key before us, under explicit nonces that begin at a random 64-bit number and
@@ -105,6 +106,16 @@ class RecordKeys:
     write_iv: bytes = attrs.field(repr=False)
     read_key: bytes = attrs.field(repr=False)
     read_iv: bytes = attrs.field(repr=False)
+
+    def mirrored(self) -> RecordKeys:
+        """The peer's view: what we wrote can be read with it."""
+        return RecordKeys(
+            suite=self.suite,
+            write_key=self.read_key,
+            write_iv=self.read_iv,
+            read_key=self.write_key,
+            read_iv=self.write_iv,
+        )
 
 
 def sequence_after(record: Record) -> int:
