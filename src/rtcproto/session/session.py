@@ -259,10 +259,9 @@ class Session:
     def _begin(self, remote: RemoteDescription, now: float) -> None:
         self._state = SessionState.CONNECTING
         self._timers.stop(Timer.ANSWER)
-        if self._phases:
-            # The checks of an answerer that is a full agent may overtake its answer.
-            self._phases = dict.fromkeys(self._phases, 0.0)
-        else:
+        # The checks of an answerer that is a full agent may overtake its answer.
+        self._phases = dict.fromkeys(self._phases, 0.0)
+        if not self._phases:
             self._timers.set(Timer.CHECK, now + self._config.check_timeout)
         self._timers.set(Timer.SETUP, now + self._config.setup_timeout)
         self._started = now
@@ -329,10 +328,7 @@ class Session:
         self._state = SessionState.CONNECTED
         self._timers.stop_all()
         self._connected = Connected(
-            remote=path[0],
-            local=path[1],
-            srtp_profile=profile.name,
-            dtls_cipher=self._cipher,
+            remote=path[0], local=path[1], srtp_profile=profile.name, dtls_cipher=self._cipher
         )
         self._events.append(self._connected)
         self._media.start(now)
