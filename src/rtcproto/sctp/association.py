@@ -21,10 +21,7 @@ from __future__ import annotations
 import enum
 import hmac
 from collections.abc import Callable, Sequence
-from struct import Struct
 from typing import assert_never
-
-from crc32c import crc32c
 
 from rtcproto._timers import TimerTable
 from rtcproto.errors import AuthenticationError, ParseError, PeerError, UsageError
@@ -44,80 +41,42 @@ from rtcproto.sctp.control_chunks import (
     ShutdownAck,
     ShutdownComplete,
     Unknown,
-    parse_control,
 )
-from rtcproto.sctp.cookie import KEY_SIZE, CookieJar
 from rtcproto.sctp.events import (
     AssociationClosed,
-    AssociationState,
     Established,
     SctpCloseReason,
     SctpEvent,
     SctpStats,
 )
-from rtcproto.sctp.handshake import (
-    Agreement,
-    Feature,
-    agree,
-    agree_by_cookie,
-    make_cookie,
-    make_init,
-    make_init_ack,
-)
+from rtcproto.sctp.events import AssociationState as State
+from rtcproto.sctp.handshake import Agreement, Feature, Verdict, agree_by_cookie, parse_init
 from rtcproto.sctp.packet import Chunk, Packet
-from rtcproto.sctp.parameters import Cause, Parameter, ParameterType, find
+from rtcproto.sctp.parameters import Cause, Parameter
 from rtcproto.sctp.send_queue import Message
-from rtcproto.sctp.transfer import Transfer
+from rtcproto.sctp.setup import Setup
+from rtcproto.sctp.transfer import Transfer, measure
+from rtcproto.sctp.writer import NO_TAG, Writer
 
 __all__ = ["Association"]
 
-_pack_header = Struct("!HHL4x").pack
-_HEARTBEAT = Struct("!d8s")
-
-State = AssociationState
-# States in which data may arrive, and in which what we have may still leave.
+# States in which the peer may still send data.
 _RECEIVING = (State.ESTABLISHED, State.SHUTDOWN_PENDING, State.SHUTDOWN_SENT)
-_SENDING = (State.ESTABLISHED, State.SHUTDOWN_PENDING, State.SHUTDOWN_RECEIVED)
 
 
 class Timer(enum.Enum):
     """What the association waits for."""
 
-    INIT = "T1-init: no INIT-ACK yet"
-    COOKIE = "T1-cookie: no COOKIE-ACK yet"
+    SETUP = "T1: no answer to INIT or COOKIE-ECHO"
     SHUTDOWN = "T2-shutdown: no answer to SHUTDOWN or SHUTDOWN-ACK"
-    HEARTBEAT = "the peer was not heard of for a while, or did not answer a heartbeat"
 
 
 class Association:
     """See the module. `now` is the last parameter of every verb and input, in seconds."""
 
-    __slots__ = (
-        "_agreement",
-        "_attempts",
-        "_bytes_in",
-        "_bytes_out",
-        "_config",
-        "_control",
-        "_cookie",
-        "_dropped",
-        "_entropy",
-        "_events",
-        "_init",
-        "_jar",
-        "_max_out",
-        "_nonce",
-        "_now",
-        "_our_tag",
-        "_out",
-        "_packets_in",
-        "_packets_out",
-        "_state",
-        "_their_tag",
-        "_timers",
-        "_transfer",
-        "_zero_out",
-    )  # fmt: skip
+    __slots__ = ("_attempts", "_config", "_control", "_dropped", "_entropy", "_events",
+                 "_max_out", "_now", "_octets_in", "_packets_in", "_setup",
+                 "_state", "_timers", "_transfer", "_writer")  # fmt: skip
 
     def __init__(self, config: SctpConfig, entropy: Callable[[int], bytes], now: float) -> None:
         self._config = config
@@ -125,35 +84,21 @@ class Association:
         self._now = now
         self._state = State.CLOSED
         self._timers: TimerTable[Timer] = TimerTable()
-        self._jar = CookieJar(entropy(KEY_SIZE))
-        # Tags are four bytes on the wire and compared as such.
-        self._our_tag = self._new_tag()
-        self._their_tag = bytes(4)
-        self._init = make_init(
-            config,
-            int.from_bytes(self._our_tag, "big"),
-            int.from_bytes(entropy(4), "big"),
-        )
-        # The peer's cookie while it is on its way back.
-        self._cookie = b""
-        self._agreement: Agreement | None = None
+        self._setup = Setup(config, entropy)
         self._transfer: Transfer | None = None
-        self._zero_out = False
         self._max_out = config.remote_max_message_size
-        # Unanswered INITs, cookies or SHUTDOWNs; the open heartbeat, if any.
+        # Unanswered INITs, cookies or SHUTDOWNs.
         self._attempts = 0
-        self._nonce = b""
-        # Chunks of ours for the next packet, packets, events.
+        # Chunks for the next packet, and packets.
         self._control: list[bytes] = []
-        self._out: list[bytes] = []
+        self._writer = Writer(config.port, config.remote_port)
         self._events: list[SctpEvent] = []
-        self._packets_in = self._packets_out = self._dropped = 0
-        self._bytes_in = self._bytes_out = 0
+        self._packets_in = self._octets_in = self._dropped = 0
 
     # Getters
 
     @property
-    def state(self) -> AssociationState:
+    def state(self) -> State:
         """Where it stands."""
         return self._state
 
@@ -164,35 +109,16 @@ class Association:
 
     def local_init(self) -> bytes:
         """Our INIT chunk: base64 of it is the value of `a=sctp-init` (SNAP)."""
-        return self._init.serialize()
+        return self._setup.init.serialize()
 
     def buffered_amount(self, stream: int) -> int:
         """Bytes given to `send_message` on this stream and not yet sent for the first time."""
-        return 0 if self._transfer is None else self._transfer.buffered(stream)
+        return 0 if self._transfer is None else self._transfer.sender.queue.buffered(stream)
 
     def stats(self) -> SctpStats:
         """The figures at this moment."""
-        transfer = self._transfer
-        return SctpStats(
-            state=self._state,
-            packets_sent=self._packets_out,
-            packets_received=self._packets_in,
-            bytes_sent=self._bytes_out,
-            bytes_received=self._bytes_in,
-            packets_dropped=self._dropped,
-            messages_sent=transfer.sent if transfer else 0,
-            messages_received=transfer.received if transfer else 0,
-            messages_abandoned=transfer.abandoned if transfer else 0,
-            retransmissions=transfer.retransmissions if transfer else 0,
-            timeouts=transfer.timeouts if transfer else 0,
-            round_trip_time=transfer.rto.smoothed if transfer else None,
-            retransmission_timeout=transfer.rto.value if transfer else self._config.rto_initial,
-            congestion_window=transfer.congestion_window if transfer else 0,
-            bytes_in_flight=transfer.in_flight if transfer else 0,
-            send_buffered=transfer.send_charge if transfer else 0,
-            receive_buffered=transfer.receive_charge if transfer else 0,
-            peer_receive_window=transfer.peer_window if transfer else 0,
-        )
+        writer, received = self._writer, (self._packets_in, self._octets_in, self._dropped)
+        return measure(self._state, writer, received, self._transfer)
 
     # Verbs
 
@@ -205,7 +131,7 @@ class Association:
         now = self._tick(now)
         self._state = State.COOKIE_WAIT
         self._attempts = 0
-        self._send_init(now)
+        self._send_setup(now)
 
     def start_with(self, remote_init: bytes, now: float) -> None:
         """SNAP: the peer's INIT chunk came with its description; no handshake follows.
@@ -215,7 +141,7 @@ class Association:
         if self._state is not State.CLOSED:
             raise UsageError(f"start_with() in state {self._state.name}")
         now = self._tick(now)
-        agreement = self._agree(self._init.initiate_tag, _parse_init(remote_init))
+        agreement = self._setup.agree(parse_init(remote_init))
         self._establish(agreement, now)
         self._flush(now)
 
@@ -256,7 +182,7 @@ class Association:
         """Report `BufferedAmountLow` when `buffered_amount` falls to `amount` (0 at first)."""
         if self._transfer is None:
             raise UsageError("no streams yet")
-        self._transfer.set_threshold(stream, amount)
+        self._transfer.sender.queue.set_threshold(stream, amount)
 
     def reset_streams(self, streams: Sequence[int], now: float) -> None:
         """Close the outgoing side of these once what waits on them is sent.
@@ -283,9 +209,7 @@ class Association:
         now = self._tick(now)
         if self._state is State.ENDED:
             return
-        if self._agreement is not None:
-            self._emit(Abort((Parameter(Cause.USER_INITIATED_ABORT),)).serialize())
-        self._end(SctpCloseReason.LOCAL, "")
+        self._end_with_abort(Cause.USER_INITIATED_ABORT, SctpCloseReason.LOCAL, "")
 
     # Inputs
 
@@ -302,41 +226,36 @@ class Association:
             self._dropped += 1
             return
         self._packets_in += 1
-        self._bytes_in += len(data)
+        self._octets_in += len(data)
         try:
             self._take(packet, data[4:8], now)
         except (ParseError, AuthenticationError):
             self._dropped += 1
         except PeerError as error:
-            detail = str(error)
-            causes = (Parameter(Cause.PROTOCOL_VIOLATION, detail.encode()),)
-            self._emit(Abort(causes).serialize())
-            self._end(SctpCloseReason.PROTOCOL, detail)
+            self._end_with_abort(Cause.PROTOCOL_VIOLATION, SctpCloseReason.PROTOCOL, str(error))
         self._flush(now)
 
     def handle_timer(self, now: float) -> None:
         """Act on every deadline at or before `now`."""
         now = self._tick(now)
+        if self._state is State.ENDED:
+            return
         if self._transfer is not None:
             self._transfer.handle_timer(now)
         for timer in self._timers.expired(now):
             match timer:
-                case Timer.INIT | Timer.COOKIE:
+                case Timer.SETUP:
                     self._attempts += 1
                     if self._attempts > self._config.max_init_retransmissions:
                         self._end(SctpCloseReason.NO_ANSWER, timer.value)
-                    elif timer is Timer.INIT:
-                        self._send_init(now)
                     else:
-                        self._send_cookie(now)
+                        self._send_setup(now)
                 case Timer.SHUTDOWN:
                     self._attempts += 1
                     self._send_shutdown(now)
-                case Timer.HEARTBEAT:
-                    self._beat(now)
                 case _:
                     assert_never(timer)
-        failures = self._attempts + (self._transfer.failures if self._transfer else 0)
+        failures = self._attempts + (self._transfer.sender.failures if self._transfer else 0)
         if self._transfer is not None and failures > self._config.max_retransmissions:
             self._end(SctpCloseReason.LOST, "the peer stopped answering")
         self._flush(now)
@@ -353,8 +272,7 @@ class Association:
 
     def packets_to_send(self) -> list[bytes]:
         """Drain the packets."""
-        out, self._out = self._out, []
-        return out
+        return self._writer.drain()
 
     def next_events(self) -> list[SctpEvent]:
         """Drain the events; `AssociationClosed` is the last one there will be."""
@@ -364,13 +282,12 @@ class Association:
     # Packets in
 
     def _is_for_us(self, packet: Packet) -> bool:
-        if packet.destination_port != self._config.port:
+        ports = (self._config.remote_port, self._config.port)
+        if (packet.source_port, packet.destination_port) != ports or not packet.chunks:
             return False
-        if packet.source_port != self._config.remote_port or not packet.chunks:
-            return False
-        first = packet.chunks[0]
         # RFC 9653 section 5.2: whoever has no association yet cannot have agreed on it.
-        return not (packet.checksum_was_zero and isinstance(first, Init | CookieEcho))
+        early = isinstance(packet.chunks[0], Init | CookieEcho)
+        return not (packet.checksum_was_zero and early)
 
     def _take(self, packet: Packet, tag: bytes, now: float) -> None:
         """RFC 9260 section 8.5: who may say what under which tag."""
@@ -381,17 +298,16 @@ class Association:
                 self._on_init(first, now)
                 return
             raise ParseError("sctp", "an INIT under a tag or with company")
-        ours = hmac.compare_digest(tag, self._our_tag)
+        ours = hmac.compare_digest(tag, self._setup.tag)
         if isinstance(first, Abort | ShutdownComplete):
             # 8.5.1 B and C: the T bit says that the sender reflected its peer's tag.
-            theirs = self._agreement is not None and hmac.compare_digest(tag, self._their_tag)
-            if not (theirs if first.reflected else ours):
+            theirs = hmac.compare_digest(tag, self._writer.tag)
+            if not (theirs if first.reflected else ours) or packet.tag == 0:
                 raise ParseError("sctp", "an ABORT or SHUTDOWN-COMPLETE under a wrong tag")
             self._on_last_word(first)
             return
         if isinstance(first, CookieEcho):
             self._on_cookie_echo(first, tag, now)
-            ours = hmac.compare_digest(tag, self._our_tag)
         if not ours:
             raise ParseError("sctp", "under a wrong tag")
         for chunk in packet.chunks:
@@ -399,36 +315,25 @@ class Association:
             if self._state is State.ENDED or (isinstance(chunk, Unknown) and not chunk.type & 0x80):
                 # 3.2: "stop processing this SCTP packet".
                 break
-        if self._transfer is not None:
-            self._transfer.end_packet(now)
+        if self._transfer is not None and self._state is not State.ENDED:
+            if self._transfer.end_packet(now) and self._state is State.SHUTDOWN_SENT:
+                # 9.2: a packet with DATA is answered with SHUTDOWN at once.
+                self._send_shutdown(now)
 
     def _on_chunk(self, chunk: Chunk, now: float) -> None:
         transfer = self._transfer
         match chunk:
-            case Data():
-                if transfer is not None and self._state in _RECEIVING:
-                    transfer.receive_data(chunk)
-                    if self._state is State.SHUTDOWN_SENT:
-                        self._send_shutdown(now)
-            case Sack():
+            case Sack() | Heartbeat() | HeartbeatAck():
                 if transfer is not None:
-                    transfer.receive_sack(chunk, now)
-            case ForwardTsn():
+                    transfer.receive(chunk, now)
+            case Data() | ForwardTsn() | ReConfig():
                 if transfer is not None and self._state in _RECEIVING:
-                    transfer.receive_forward_tsn(chunk)
-            case ReConfig():
-                if transfer is not None and self._state in _RECEIVING:
-                    transfer.receive_reconfiguration(chunk, now)
-            case Heartbeat():
-                if transfer is not None:
-                    self._control.append(HeartbeatAck(chunk.parameters).serialize())
-            case HeartbeatAck():
-                self._on_heartbeat_ack(chunk, now)
+                    transfer.receive(chunk, now)
             case InitAck():
                 self._on_init_ack(chunk, now)
             case CookieAck():
-                if self._state is State.COOKIE_ECHOED and self._agreement is not None:
-                    self._establish(self._agreement, now)
+                if self._setup.tentative is not None:
+                    self._establish(self._setup.tentative, now)
             case Shutdown():
                 self._on_shutdown(chunk, now)
             case ShutdownAck():
@@ -440,11 +345,10 @@ class Association:
             case Error():
                 self._on_error(chunk)
             case Unknown():
-                if chunk.type & 0x40 and transfer is not None:
-                    value = chunk.serialize()[:64]
-                    self._control.append(
-                        Error((Parameter(Cause.UNRECOGNIZED_CHUNK, value),)).serialize()
-                    )
+                # 3.2: the bit that asks for a report. One per round, whatever comes.
+                if chunk.type & 0x40 and transfer is not None and not self._control:
+                    cause = Parameter(Cause.UNRECOGNIZED_CHUNK, chunk.serialize()[:64])
+                    self._control.append(Error((cause,)).serialize())
             case Init() | CookieEcho():
                 pass  # handled as first chunks; RFC 9260 6.10 allows them nowhere else
             case _:
@@ -452,65 +356,41 @@ class Association:
 
     # Set-up
 
-    def _agree(self, our_tag: int, theirs: Init | InitAck) -> Agreement:
-        return agree(self._config, our_tag, self._init.initial_tsn, theirs)
+    def _known(self) -> Agreement | None:
+        return self._transfer.agreement if self._transfer is not None else None
 
     def _on_init(self, init: Init, now: float) -> None:
-        """Sections 5.1 B, 5.2.1 and 5.2.2: answer with a cookie, change nothing."""
         if self._state is State.SHUTDOWN_ACK_SENT:
             self._send_shutdown(now)  # 9.2: "discard the INIT chunk and retransmit"
             return
-        known = self._agreement if self._transfer is not None else None
-        tag, tie, their_tie = self._init.initiate_tag, 0, 0
-        if known is not None:
-            # 5.2.2: a new tag for what may become a new association, and the old
-            # ones as tie tags.
-            tag = int.from_bytes(self._new_tag(), "big")
-            tie, their_tie = known.our_tag, known.their_tag
-        agreement = self._agree(tag, init)
-        cookie = self._jar.seal(make_cookie(agreement, tie, their_tie, now))
-        answer = make_init_ack(self._config, tag, agreement.our_tsn, cookie, init)
-        self._emit(answer.serialize(), init.initiate_tag.to_bytes(4, "big"), zero=False)
+        answer = self._setup.answer(init, self._known(), now)
+        self._writer.write_setup(answer.serialize(), init.initiate_tag.to_bytes(4, "big"))
 
     def _on_init_ack(self, chunk: InitAck, now: float) -> None:
         if self._state is not State.COOKIE_WAIT:
             return  # 5.2.3
-        cookie = find(chunk.parameters, ParameterType.STATE_COOKIE)
-        if cookie is None:
-            raise PeerError("an INIT-ACK without a cookie")
-        self._learn(self._agree(self._init.initiate_tag, chunk))
-        self._cookie = cookie
+        self._learn(self._setup.take_answer(chunk))
         self._state = State.COOKIE_ECHOED
-        self._timers.stop(Timer.INIT)
         self._attempts = 0
-        self._send_cookie(now)
+        self._send_setup(now)
 
     def _on_cookie_echo(self, chunk: CookieEcho, tag: bytes, now: float) -> None:
-        """Sections 5.1.5 and 5.2.4."""
-        state = self._jar.open(chunk.cookie)
-        offered = state.our_tag.to_bytes(4, "big")
-        if not hmac.compare_digest(tag, offered):
-            raise ParseError("sctp", "a cookie under a wrong tag")
-        agreement = agree_by_cookie(state)
-        known = self._agreement
-        same_ours = hmac.compare_digest(offered, self._our_tag)
-        same_theirs = hmac.compare_digest(agreement.their_tag.to_bytes(4, "big"), self._their_tag)
-        if self._transfer is not None and known is not None:
-            if same_ours and same_theirs:  # D: our COOKIE-ACK was lost
+        verdict, cookie = self._setup.take_cookie(chunk, tag, self._known(), now)
+        match verdict:
+            case Verdict.ESTABLISH:
+                self._establish(agree_by_cookie(cookie), now)
                 self._control.append(CookieAck().serialize())
-            elif (state.our_tie, state.their_tie) == (known.our_tag, known.their_tag):  # A
-                self._end(SctpCloseReason.PEER_RESTARTED, "")
-            return  # C, and what fits nothing: "silently discarded"
-        if now - state.made_at > self._config.cookie_lifetime:
-            staleness = int((now - state.made_at) * 1e6) & 0xFFFFFFFF
-            cause = Parameter(Cause.STALE_COOKIE, staleness.to_bytes(4, "big"))
-            self._emit(
-                Error((cause,)).serialize(), agreement.their_tag.to_bytes(4, "big"), zero=False
-            )
-            return
-        if same_ours:  # 5.1 D; B and D of 5.2.4 before the association is up
-            self._establish(agreement, now)
-            self._control.append(CookieAck().serialize())
+            case Verdict.REPEAT:
+                self._control.append(CookieAck().serialize())
+            case Verdict.RESTART:
+                self._end_with_abort(Cause.PROTOCOL_VIOLATION, SctpCloseReason.PEER_RESTARTED, "")
+            case Verdict.STALE:
+                error = self._setup.complain(cookie, now)
+                self._writer.write_setup(error.serialize(), cookie.their_tag.to_bytes(4, "big"))
+            case Verdict.DISCARD:
+                pass
+            case _:
+                assert_never(verdict)
 
     def _on_error(self, chunk: Error) -> None:
         if self._state is State.COOKIE_ECHOED and any(
@@ -519,20 +399,17 @@ class Association:
             self._end(SctpCloseReason.NO_ANSWER, "the cookie was too old")
 
     def _learn(self, agreement: Agreement) -> None:
-        self._agreement = agreement
-        self._their_tag = agreement.their_tag.to_bytes(4, "big")
+        self._writer.learn(agreement.their_tag.to_bytes(4, "big"))
 
     def _establish(self, agreement: Agreement, now: float) -> None:
         self._learn(agreement)
         self._state = State.ESTABLISHED
         self._timers.stop_all()
         self._attempts = 0
-        self._cookie = b""
-        self._zero_out = self._config.zero_checksum and bool(
-            agreement.features & Feature.ZERO_CHECKSUM
-        )
-        self._transfer = Transfer(self._config, agreement)
-        self._timers.set(Timer.HEARTBEAT, now + self._config.heartbeat_interval)
+        self._setup.done()
+        agreed = bool(agreement.features & Feature.ZERO_CHECKSUM)
+        self._writer.zero_checksum = agreed and self._config.zero_checksum
+        self._transfer = Transfer(self._config, agreement, self._entropy, now)
         self._events.append(
             Established(
                 inbound_streams=agreement.inbound_streams,
@@ -540,17 +417,17 @@ class Association:
             )
         )
 
-    def _send_init(self, now: float) -> None:
-        self._emit(self._init.serialize(), bytes(4), zero=False)
-        self._timers.set(Timer.INIT, now + self._wait())
-
-    def _send_cookie(self, now: float) -> None:
-        self._emit(CookieEcho(self._cookie).serialize(), zero=False)
-        self._timers.set(Timer.COOKIE, now + self._wait())
+    def _send_setup(self, now: float) -> None:
+        """INIT or COOKIE-ECHO, whichever is not answered."""
+        if self._state is State.COOKIE_WAIT:
+            self._writer.write_setup(self._setup.init.serialize(), NO_TAG)
+        else:
+            self._writer.write_setup(self._setup.echo().serialize(), self._writer.tag)
+        self._timers.set(Timer.SETUP, now + self._wait())
 
     def _wait(self) -> float:
         """T1 and T2: doubled by every attempt."""
-        first = self._transfer.rto.value if self._transfer else self._config.rto_initial
+        first = self._transfer.sender.rto.value if self._transfer else self._config.rto_initial
         return min(self._config.rto_max, first * (1 << self._attempts))
 
     # Tear-down
@@ -568,7 +445,7 @@ class Association:
 
     def _on_shutdown_ack(self) -> None:
         if self._state in (State.SHUTDOWN_SENT, State.SHUTDOWN_ACK_SENT):
-            self._emit(ShutdownComplete().serialize())
+            self._writer.write(ShutdownComplete().serialize())
             self._end(SctpCloseReason.LOCAL, "")
 
     def _on_last_word(self, chunk: Abort | ShutdownComplete) -> None:
@@ -583,14 +460,18 @@ class Association:
         transfer = self._transfer
         assert transfer is not None, "only an association with data is shut down"
         if self._state is State.SHUTDOWN_SENT:
-            self._control.append(Shutdown(transfer.cumulative).serialize())
+            cumulative = transfer.receiver.cumulative & 0xFFFFFFFF
+            self._control.append(Shutdown(cumulative).serialize())
         else:
             self._control.append(ShutdownAck().serialize())
         self._timers.set(Timer.SHUTDOWN, now + self._wait())
 
+    def _end_with_abort(self, cause: Cause, reason: SctpCloseReason, detail: str) -> None:
+        if self._writer.tag != NO_TAG:
+            self._writer.write(Abort((Parameter(cause, detail.encode()),)).serialize())
+        self._end(reason, detail)
+
     def _end(self, reason: SctpCloseReason, detail: str) -> None:
-        if self._state is State.ENDED:
-            return
         if self._transfer is not None:
             self._events += self._transfer.next_events()
             self._transfer.stop()
@@ -599,40 +480,13 @@ class Association:
         self._control.clear()
         self._events.append(AssociationClosed(reason=reason, detail=detail))
 
-    # Liveness, RFC 9260 section 8.3
-
-    def _beat(self, now: float) -> None:
-        transfer = self._transfer
-        assert transfer is not None, "there are heartbeats only while there is data"
-        wait = self._config.heartbeat_interval
-        if self._nonce:
-            transfer.failures += 1
-            transfer.rto.back_off()
-        if self._nonce or transfer.idle:
-            self._nonce = self._entropy(8)
-            info = Parameter(ParameterType.HEARTBEAT_INFO, _HEARTBEAT.pack(now, self._nonce))
-            self._control.append(Heartbeat((info,)).serialize())
-            wait = transfer.rto.value
-        self._timers.set(Timer.HEARTBEAT, now + wait)
-
-    def _on_heartbeat_ack(self, chunk: HeartbeatAck, now: float) -> None:
-        info = find(chunk.parameters, ParameterType.HEARTBEAT_INFO)
-        if self._transfer is None or info is None or len(info) != _HEARTBEAT.size:
-            return
-        sent_at, nonce = _HEARTBEAT.unpack(info)
-        if self._nonce and hmac.compare_digest(nonce, self._nonce):
-            self._nonce = b""
-            self._transfer.failures = 0
-            self._transfer.rto.observe(now - sent_at)
-            self._timers.set(Timer.HEARTBEAT, now + self._config.heartbeat_interval)
-
     # Packets out
 
     def _flush(self, now: float) -> None:
         transfer = self._transfer
         if transfer is None or self._state is State.ENDED:
             return
-        if transfer.idle:
+        if transfer.sender.idle:
             if self._state is State.SHUTDOWN_PENDING:
                 self._state = State.SHUTDOWN_SENT
                 self._send_shutdown(now)
@@ -641,42 +495,9 @@ class Association:
                 self._send_shutdown(now)
         control, self._control = self._control, []
         for body in transfer.packets(control, now):
-            self._emit(body)
+            self._writer.write(body)
         self._events += transfer.next_events()
-
-    def _emit(self, body: bytes, tag: bytes | None = None, *, zero: bool = True) -> None:
-        """Put header and checksum in front."""
-        config = self._config
-        header = _pack_header(
-            config.port, config.remote_port, int.from_bytes(tag or self._their_tag, "big")
-        )
-        if not (zero and self._zero_out):
-            checksum = crc32c(body, crc32c(header)).to_bytes(4, "little")
-            header = header[:8] + checksum
-        packet = header + body
-        self._packets_out += 1
-        self._bytes_out += len(packet)
-        self._out.append(packet)
 
     def _tick(self, now: float) -> float:
         self._now = max(self._now, now)
         return self._now
-
-    def _new_tag(self) -> bytes:
-        # RFC 9260 section 5.3.1: random, and never 0.
-        return _nonzero(self._entropy(4))
-
-
-def _nonzero(tag: bytes) -> bytes:
-    return tag if any(tag) else b"\0\0\0\1"
-
-
-def _parse_init(data: bytes) -> Init:
-    if len(data) < 4 or data[0] != 1:
-        raise ParseError("sctp", "not an INIT chunk")
-    end = int.from_bytes(data[2:4], "big")
-    if not 4 <= end <= len(data) < end + 4:
-        raise ParseError("sctp", "an INIT chunk of another length")
-    chunk = parse_control(1, data, 4, end, data[1])
-    assert isinstance(chunk, Init), "type 1 is INIT"
-    return chunk

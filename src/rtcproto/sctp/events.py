@@ -136,7 +136,7 @@ class SctpStats:
     retransmissions: int
     timeouts: int
     round_trip_time: float | None
-    retransmission_timeout: float
+    retransmission_timeout: float | None
     congestion_window: int
     bytes_in_flight: int
     # Waiting to be sent or acknowledged; held to be put together or in order.

@@ -8,12 +8,13 @@ association owns state and timers. Refused: numbers that RFC 9260 forbids.
 from __future__ import annotations
 
 import enum
+import hmac
 from collections.abc import Sequence
 
 from rtcproto._attrs import wire
-from rtcproto.errors import PeerError
+from rtcproto.errors import ParseError, PeerError
 from rtcproto.sctp.config import SctpConfig
-from rtcproto.sctp.control_chunks import ChunkType, Init, InitAck
+from rtcproto.sctp.control_chunks import ChunkType, Init, InitAck, parse_control
 from rtcproto.sctp.cookie import CookieState
 from rtcproto.sctp.parameters import (
     Parameter,
@@ -25,11 +26,14 @@ from rtcproto.sctp.parameters import (
 __all__ = [
     "Agreement",
     "Feature",
+    "Verdict",
     "agree",
     "agree_by_cookie",
+    "judge",
     "make_cookie",
     "make_init",
     "make_init_ack",
+    "parse_init",
     "unknown",
 ]
 
@@ -144,6 +148,47 @@ def agree_by_cookie(state: CookieState) -> Agreement:
         state.inbound_streams,
         Feature(state.features),
     )
+
+
+class Verdict(enum.Enum):
+    """What to do about a returned cookie: RFC 9260 sections 5.1.5 and 5.2.4."""
+
+    ESTABLISH = "the handshake is complete (5.1 D; 5.2.4 B and D before that)"
+    REPEAT = "our COOKIE-ACK was lost (5.2.4 D)"
+    RESTART = "the peer began anew (5.2.4 A)"
+    STALE = "ours, and too old"
+    DISCARD = "nothing to do with us any more (5.2.4 C)"
+
+
+def judge(
+    state: CookieState, our_tag: int, known: Agreement | None, age_limit: float, now: float
+) -> Verdict:
+    """What a cookie of ours means; `known` is the association that exists, if any."""
+    same_ours = _same(state.our_tag, our_tag)
+    if known is not None:
+        if same_ours and _same(state.their_tag, known.their_tag):
+            return Verdict.REPEAT
+        ties = (state.our_tie, known.our_tag), (state.their_tie, known.their_tag)
+        return Verdict.RESTART if all(_same(*tie) for tie in ties) else Verdict.DISCARD
+    if now - state.made_at > age_limit:
+        return Verdict.STALE
+    return Verdict.ESTABLISH if same_ours else Verdict.DISCARD
+
+
+def _same(tag: int, other: int) -> bool:
+    return hmac.compare_digest(tag.to_bytes(4, "big"), other.to_bytes(4, "big"))
+
+
+def parse_init(data: bytes) -> Init:
+    """A lone INIT chunk, as `a=sctp-init` carries it. Raises ParseError."""
+    if len(data) < 4 or data[0] != ChunkType.INIT:
+        raise ParseError("sctp", "not an INIT chunk")
+    end = int.from_bytes(data[2:4], "big")
+    if not 4 <= end <= len(data) < end + 4:
+        raise ParseError("sctp", "an INIT chunk of another length")
+    chunk = parse_control(ChunkType.INIT, data, 4, end, data[1])
+    assert isinstance(chunk, Init), "the type was looked at"
+    return chunk
 
 
 def unknown(parameters: Sequence[Parameter]) -> list[Parameter]:

@@ -89,6 +89,11 @@ class StreamReset:
         """Whether a request of ours waits for its answer."""
         return self._request is not None
 
+    @property
+    def has_work(self) -> bool:
+        """Whether a new request could be made."""
+        return bool(self._waiting) and self._request is None
+
     def is_closing(self, stream: int) -> bool:
         """Whether a reset of the stream was asked for and not answered."""
         return stream in self._waiting or (self._request is not None and stream in self._request[1])
