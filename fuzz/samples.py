@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from rtcproto import dtls, rtp, sdp, srtp, stun
+from rtcproto.dtls.keying import derive_record_keys
 from rtcproto.routing import EncipheredTokenCodec, PlaintextTokenCodec, RoutingToken, TokenCodec
 
 __all__ = [
     "ANSWER_CONFIG",
     "DTLS_CLIENT",
+    "DTLS_KEYS",
     "NOW",
     "OFFER",
     "PASSWORD",
@@ -43,6 +45,16 @@ TOKENS: tuple[TokenCodec, ...] = (TOKEN_CODEC, PlaintextTokenCodec("p"))
 # Nobody's certificate: a handshake never completes against it.
 DTLS_CLIENT: Sequence[dtls.Fingerprint] = (
     dtls.Fingerprint("sha-256", ":".join(f"{n:02X}" for n in range(32))),
+)
+
+# A server's view of fixed secrets, for each way to protect records.
+DTLS_KEYS = tuple(
+    derive_record_keys(cipher, bytes(range(48)), bytes(32), bytes(32), False)
+    for cipher in (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+    )
 )
 
 SRTP_KEYS = tuple(

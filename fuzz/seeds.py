@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuzz.samples import (
+    DTLS_KEYS,
     NOW,
     OFFER,
     SRTP_KEYS,
@@ -21,6 +22,7 @@ from fuzz.samples import (
     token_ufrag,
 )
 from rtcproto import dtls, opus, rtcp, srtp, stun
+from rtcproto.dtls.protection import RecordLayer
 from rtcproto.routing import PlaintextTokenCodec, RoutingToken, encode_header
 from rtcproto.testing import LinkConfig, PacketPair, World
 
@@ -102,6 +104,18 @@ def handshake() -> list[bytes]:
     server.start(pair.now)
     pair.run_for(2.0)
     return seen
+
+
+def dtls_records() -> dict[str, bytes]:
+    """A client's records under each suite: data, an alert, Finished again, several in a packet."""
+    inputs: dict[str, bytes] = {}
+    for number, keys in enumerate(DTLS_KEYS):
+        client, index = RecordLayer(keys.mirrored(), 0), bytes([number])
+        inputs[f"data{number}"] = index + client.seal(23, b"data")
+        inputs[f"close{number}"] = index + client.seal(21, b"\x01\x00")
+        finished = client.seal(22, b"\x14\x00\x00\x0c" + bytes(20))
+        inputs[f"several{number}"] = index + finished + client.seal(23, b"") + finished
+    return inputs
 
 
 def rtcp_compounds() -> dict[str, bytes]:
@@ -188,6 +202,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "handshake": length_prefixed(flights),
             "first-flight": length_prefixed(flights[:1]),
         },
+        "dtls_protected": dtls_records(),
         "dtls_record": {f"flight{n}": flight for n, flight in enumerate(flights[:6])},
         "endpoint_ops": {
             "paths": bytes.fromhex(

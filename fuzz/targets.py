@@ -16,6 +16,7 @@ from fuzz.ops import relay_ops
 from fuzz.samples import (
     ANSWER_CONFIG,
     DTLS_CLIENT,
+    DTLS_KEYS,
     NOW,
     OFFER,
     SRTP_KEYS,
@@ -25,6 +26,9 @@ from fuzz.samples import (
 )
 from fuzz.session_scene import session_ops
 from rtcproto import datachannel, demux, dtls, ice, opus, routing, rtcp, rtp, sdp, srtp, stun
+from rtcproto.dtls.connected import Connected
+from rtcproto.dtls.events import Counters
+from rtcproto.dtls.flight import FinalFlight
 from rtcproto.dtls.handshake import (
     ClientHello,
     ServerHello,
@@ -32,6 +36,7 @@ from rtcproto.dtls.handshake import (
     parse_fragments,
     parse_use_srtp,
 )
+from rtcproto.dtls.protection import RecordLayer
 from rtcproto.dtls.reassembly import Reassembler
 from rtcproto.dtls.record import ContentType, parse_records
 from rtcproto.errors import (
@@ -106,6 +111,34 @@ def _parse_body(body: bytes) -> None:
             parse(body)
         except ParseError:
             continue
+
+
+def dtls_protected(data: bytes) -> None:
+    """Only what the peer's key sealed is opened, once; a failure moves no window."""
+    keys, packet = DTLS_KEYS[data[0] % len(DTLS_KEYS) if data else 0], data[1:]
+    quick = RecordLayer(keys, 0).open_data(packet)
+    layer, opened = RecordLayer(keys, 0), []
+    connected = Connected(RecordLayer(keys, 0), FinalFlight((b"final",), 0.1, NOW), Counters())
+    try:
+        records = parse_records(packet)
+    except ParseError:
+        assert quick is None
+        return
+    for record in records:
+        connected.receive(record, NOW + 1)
+        before = layer.window.top, layer.window.missing
+        try:
+            opened.append(layer.open(record))
+        except AuthenticationError:
+            assert (layer.window.top, layer.window.missing) == before
+        except ParseError:
+            continue
+        else:
+            assert not layer.window.accepts(record.sequence)
+    assert quick is None or opened == [quick]
+    # A repeated Finished draws the final flight, at most once at one time.
+    assert connected.outgoing in ([], [b"final"])
+    assert len(connected.received) <= len(opened)
 
 
 def dtls_machine(data: bytes) -> None:
@@ -278,6 +311,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "demux": demux_target,
     "directory_entry": directory_entry,
     "dtls_machine": dtls_machine,
+    "dtls_protected": dtls_protected,
     "dtls_record": dtls_record,
     "endpoint_ops": endpoint_ops,
     "opus": opus_target,

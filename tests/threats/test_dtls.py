@@ -478,6 +478,28 @@ def test_d8_nonces_are_distinct_full(cipher: str) -> None:
     distinct_nonces(1 << 17, cipher)
 
 
+@pytest.mark.parametrize("cipher", CIPHERS)
+def test_d8_a_client_that_repeats_finished(cipher: str) -> None:
+    """Each time under a nonce of its own, and data goes on behind the last of them."""
+    pair = cipher_pair(cipher)
+    pair.start()
+    while pair.server.state is not DtlsState.CONNECTED:
+        pair.step(pair.now + 1)
+    final = pair.sent[pair.server][-1][1]
+    for _ in range(5):
+        timer = pair.client.get_timer()
+        assert timer is not None
+        pair.client.handle_timer(timer)
+        pair.client.receive_packet(pair.sent[pair.server][0][1], timer + 0.11)
+    repeats = [packet for _, packet in pair.sent[pair.client]] + pair.client.packets_to_send()
+    pair.client.receive_packet(final, pair.now)
+    assert pair.client.state is DtlsState.CONNECTED
+    for _ in range(100):
+        pair.client.send_data(b"x", pair.now)
+    nonces = nonces_of(repeats + pair.client.packets_to_send(), explicit="GCM" in cipher)
+    assert len(nonces) == len(set(nonces)) > 106
+
+
 @pytest.mark.parametrize("sequence", [0, 5])
 @pytest.mark.parametrize("low", [0, 1, 7, 1 << 20])
 def test_d8_openssl_may_have_used_a_nonce_of_ours(sequence: int, low: int) -> None:

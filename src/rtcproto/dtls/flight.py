@@ -4,9 +4,10 @@ A flight is resent on a timer (doubling from `first_resend` to `max_resend`) and
 when the peer repeats what the flight answered, which shows that it was lost.
 Every record gets a fresh sequence number every time (RFC 6347 section 4.2.4.1:
 a retransmission is a new record). Some stacks remember the numbers of records
-they could not use yet; and a server that has lost its last flight on the way to
-us must take our Finished for a repeat, not for a replay: OpenSSL's and BoringSSL's
-answer nothing else. So a client seals Finished anew; plaintext is renumbered.
+they could not use yet; and a server whose last flight was lost on its way to us
+must take our Finished for a repeat, not for a replay: OpenSSL answers nothing else
+(RFC 6347 section 4.1.2.6 has it drop a number it knows before looking further).
+So a client seals Finished anew; plaintext is renumbered.
 
 Limits against a peer that only pretends to be there: MAX_FLIGHTS per flight and
 MAX_BYTES over the whole handshake.
