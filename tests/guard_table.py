@@ -297,9 +297,9 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _STUN,
         "agent: consent expires",
-        "ice/selection.py",
-        "            if now >= consent.expiry:\n",
-        "            if False:\n",
+        "ice/consent.py",
+        "        return self.given + self.timeout\n",
+        "        return self.given + 3600.0\n",
         (f"{_T_AGENT}::test_r11_consent_expires_30_seconds_after_the_last_answer",),
     ),
     Guard(
