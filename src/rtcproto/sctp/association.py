@@ -50,6 +50,7 @@ from rtcproto.sctp.events import (
     SctpStats,
 )
 from rtcproto.sctp.events import AssociationState as State
+from rtcproto.sctp.gate import admits
 from rtcproto.sctp.handshake import Agreement, Feature, Verdict, agree_by_cookie, parse_init
 from rtcproto.sctp.packet import Chunk, Packet
 from rtcproto.sctp.parameters import Cause, Parameter
@@ -220,7 +221,8 @@ class Association:
             return
         try:
             packet = Packet.parse(data, self._config.zero_checksum)
-            if not self._is_for_us(packet):
+            ports = (self._config.remote_port, self._config.port)
+            if not admits(packet, ports, self._setup.tag, self._writer.tag):
                 raise ParseError("sctp", "not for this association")
         except ParseError:
             self._dropped += 1
@@ -281,44 +283,24 @@ class Association:
 
     # Packets in
 
-    def _is_for_us(self, packet: Packet) -> bool:
-        ports = (self._config.remote_port, self._config.port)
-        if (packet.source_port, packet.destination_port) != ports or not packet.chunks:
-            return False
-        # RFC 9653 section 5.2: whoever has no association yet cannot have agreed on it.
-        early = isinstance(packet.chunks[0], Init | CookieEcho)
-        return not (packet.checksum_was_zero and early)
-
     def _take(self, packet: Packet, tag: bytes, now: float) -> None:
-        """RFC 9260 section 8.5: who may say what under which tag."""
         first = packet.chunks[0]
         if isinstance(first, Init):
-            # 8.5.1 A and 3.3.2: alone, and under tag zero.
-            if packet.tag == 0 and len(packet.chunks) == 1:
-                self._on_init(first, now)
-                return
-            raise ParseError("sctp", "an INIT under a tag or with company")
-        ours = hmac.compare_digest(tag, self._setup.tag)
-        if isinstance(first, Abort | ShutdownComplete):
-            # 8.5.1 B and C: the T bit says that the sender reflected its peer's tag.
-            theirs = hmac.compare_digest(tag, self._writer.tag)
-            if not (theirs if first.reflected else ours) or packet.tag == 0:
-                raise ParseError("sctp", "an ABORT or SHUTDOWN-COMPLETE under a wrong tag")
-            self._on_last_word(first)
+            self._on_init(first, now)
             return
         if isinstance(first, CookieEcho):
             self._on_cookie_echo(first, tag, now)
-        if not ours:
-            raise ParseError("sctp", "under a wrong tag")
+            if not hmac.compare_digest(tag, self._setup.tag):
+                return  # what came with the cookie of an association that was not to be
         for chunk in packet.chunks:
             self._on_chunk(chunk, now)
-            if self._state is State.ENDED or (isinstance(chunk, Unknown) and not chunk.type & 0x80):
-                # 3.2: "stop processing this SCTP packet".
-                break
-        if self._transfer is not None and self._state is not State.ENDED:
-            if self._transfer.end_packet(now) and self._state is State.SHUTDOWN_SENT:
-                # 9.2: a packet with DATA is answered with SHUTDOWN at once.
-                self._send_shutdown(now)
+            if self._state is State.ENDED:
+                return
+            if isinstance(chunk, Unknown) and not chunk.type & 0x80:
+                break  # 3.2: "stop processing this SCTP packet"
+        had_data = self._transfer is not None and self._transfer.end_packet(now)
+        if had_data and self._state is State.SHUTDOWN_SENT:
+            self._send_shutdown(now)  # 9.2: a packet with DATA is answered with SHUTDOWN
 
     def _on_chunk(self, chunk: Chunk, now: float) -> None:
         transfer = self._transfer
@@ -339,9 +321,7 @@ class Association:
             case ShutdownAck():
                 self._on_shutdown_ack()
             case Abort() | ShutdownComplete():
-                # Behind other chunks, under our tag: 8.5.1 asks for no more.
-                if not chunk.reflected:
-                    self._on_last_word(chunk)
+                self._on_last_word(chunk)
             case Error():
                 self._on_error(chunk)
             case Unknown():
