@@ -81,7 +81,14 @@ class Child:
     async def _start_once(self) -> Process:
         self._ready = False
         process = self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdout=PIPE, stderr=PIPE, cwd=ROOT, preexec_fn=_end_with_parent
+            *self._command,
+            stdout=PIPE,
+            stderr=PIPE,
+            cwd=ROOT,
+            preexec_fn=_end_with_parent,
+            # Ctrl-C is for us: a terminal sends it to every process of the group at once,
+            # and a relay that ends first cannot carry what the others say at their end.
+            process_group=0,
         )
         assert process.stdout is not None, "it is a pipe"
         assert process.stderr is not None, "it is a pipe"

@@ -39,6 +39,9 @@ __all__ = ["main"]
 # Seconds that open HTTP connections have to finish at the end.
 SHUTDOWN_TIMEOUT = 1.0
 
+# How often free ports are chosen before it is somebody's intention that they are taken.
+PORT_ATTEMPTS = 3
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM; 0 then, the probe's status with --once, 2 if it cannot start."""
@@ -71,10 +74,7 @@ async def _serve(settings: DemoSettings) -> int:
         keys = folder / "token-keys"
         keys.touch(mode=0o600)
         keys.write_text(f"a {secrets.token_hex(16)} active\n", encoding="ascii")
-        plan = Plan(settings, keys)
-        children = [Child(job.name, job.module, job.arguments, _say) for job in plan.jobs]
-        stack.push_async_callback(_stop, children)
-        await _start(children)
+        plan = await _start(settings, keys, stack)
 
         front = FrontDoor(plan.backends)
         await front.start()
@@ -98,7 +98,34 @@ async def _serve(settings: DemoSettings) -> int:
         return status
 
 
-async def _start(children: Sequence[Child]) -> None:
+async def _start(settings: DemoSettings, keys: Path, stack: contextlib.AsyncExitStack) -> Plan:
+    """Start every program; `stack` ends them. Raises ChildFailed or SettingsError.
+
+    A free port is not ours until a program has bound it: one that somebody else took in
+    between is no reason to give up, but to choose again.
+    """
+    attempt = 1
+    while True:
+        plan = Plan(settings, keys)
+        async with contextlib.AsyncExitStack() as trial:
+            # Left in reverse: the farewells of the transceivers travel through the relays.
+            relays = [Child(job.name, job.module, job.arguments, _say) for job in plan.relay_jobs]
+            trial.push_async_callback(_stop, relays)
+            owners = [Child(job.name, job.module, job.arguments, _say) for job in plan.owner_jobs]
+            trial.push_async_callback(_stop, owners)
+            try:
+                await _start_all([*relays, *owners])
+            except ChildFailed as error:
+                if attempt == PORT_ATTEMPTS or "in use" not in str(error).lower():
+                    raise
+                _say(f"{error}; choosing other ports")
+                attempt += 1
+                continue
+            await stack.enter_async_context(trial.pop_all())
+            return plan
+
+
+async def _start_all(children: Sequence[Child]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for child in children:

@@ -33,7 +33,7 @@ class Plan:
     """The processes for some settings, with free ports chosen; `keys` is the token key file.
 
     `backends` are the transceivers' HTTP addresses, by owner; `relays` the
-    relays as clients see them. Raises SettingsError if a host is not ours.
+    relays as clients see them. Raises SettingsError if a host is not ours or a port in use.
     """
 
     def __init__(self, settings: DemoSettings, keys: Path) -> None:
@@ -41,15 +41,16 @@ class Plan:
         self._keys = str(keys)
         count = settings.transceivers
         media_host = INSIDE if settings.relays else settings.media_host
-        media = _free([(media_host, 0)] * count, socket.SOCK_DGRAM)
-        self.backends = _free([(INSIDE, 0)] * count, socket.SOCK_STREAM)
-        bound = _free(settings.relays, socket.SOCK_DGRAM)
-        inside = _free([(INSIDE, 0)] * len(bound), socket.SOCK_DGRAM)
+        with ExitStack() as held:
+            # Held until all are chosen, so that they differ.
+            bound = tuple(_free(held, where) for where in settings.relays)
+            inside = [_free(held, (INSIDE, 0)) for _ in bound]
+            media = [_free(held, (media_host, 0)) for _ in range(count)]
+            kind = socket.SOCK_STREAM
+            self.backends = tuple(_free(held, (INSIDE, 0), kind) for _ in range(count))
         self.relays = tuple(map(settings.public, bound))
-        self.jobs = (
-            *(self._relay(*pair, media) for pair in zip(bound, inside, strict=True)),
-            *(self._transceiver(owner, media[owner]) for owner in range(count)),
-        )
+        self.relay_jobs = [self._relay(*pair, media) for pair in zip(bound, inside, strict=True)]
+        self.owner_jobs = [self._transceiver(owner, media[owner]) for owner in range(count)]
 
     def _relay(self, bound: Address, inside: Address, media: Sequence[Address]) -> Job:
         arguments = ["--listen", show(bound), "--inside", show(inside)]
@@ -78,20 +79,16 @@ class Plan:
         return Job(f"transceiver {owner}", "examples.transceiver", tuple(arguments))
 
 
-def _free(addresses: Sequence[Address], kind: socket.SocketKind) -> tuple[Address, ...]:
-    """The addresses with a free port where they have port 0."""
-    chosen = []
-    with ExitStack() as stack:
-        # Held until all are chosen, so that they differ.
-        for name, port in addresses:
-            if port:
-                chosen.append((name, port))
-                continue
-            family = socket.AF_INET6 if ip_address(name).version == 6 else socket.AF_INET
-            sock = stack.enter_context(socket.socket(family, kind))
-            try:
-                sock.bind((name, 0))
-            except OSError as error:
-                raise SettingsError(f"{name}: {error.strerror}") from None
-            chosen.append((name, sock.getsockname()[1]))
-    return tuple(chosen)
+def _free(held: ExitStack, where: Address, kind: socket.SocketKind = socket.SOCK_DGRAM) -> Address:
+    """The address with a free port if it has port 0, bound until `held` is left.
+
+    A relay's own port is bound as well, so that one in use is said before anything starts.
+    """
+    family = socket.AF_INET6 if ip_address(where[0]).version == 6 else socket.AF_INET
+    sock = held.enter_context(socket.socket(family, kind))
+    try:
+        sock.bind(where)
+    except OSError as error:
+        name = f"--relay {show(where)}" if where[1] else where[0]
+        raise SettingsError(f"{name}: {error.strerror}") from None
+    return where[0], sock.getsockname()[1]

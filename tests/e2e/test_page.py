@@ -73,7 +73,9 @@ def test_page_of_the_demonstration(browser: Browser, namespace: Namespace, tmp_p
     relay = (namespace.host, free_port(namespace.host))
     command = [sys.executable, "examples/demo.py", "--http", http]
     command += ["--relay", "{}:{}".format(*relay), "--transceivers", "2"]
-    with Process(command, tmp_path / "demo.log") as demo:
+    # What it makes for itself goes with the folder of the test.
+    folder = {"TMPDIR": str(tmp_path)}
+    with Process(command, tmp_path / "demo.log", folder) as demo:
         demo.wait_for(f"ready http://{http}")
         for _ in range(2):
             report = use(browser, f"http://{http}", "/?source=speech&auto=1", 2.0)

@@ -63,7 +63,13 @@ class Demo:
         with self._out.open("wb") as out, self._err.open("wb") as err:
             # Another folder: the demonstration must be startable from anywhere.
             self.process = subprocess.Popen(
-                self._command, stdout=out, stderr=err, cwd=self._out.parent
+                self._command,
+                stdout=out,
+                stderr=err,
+                cwd=self._out.parent,
+                # What it makes for itself goes with the folder of the test.
+                env={**os.environ, "TMPDIR": str(self._out.parent)},
+                start_new_session=True,
             )
         until(lambda: b"ready " in self._out.read_bytes() or self.process.poll() is not None, "")
         lines = self._out.read_text().splitlines()
@@ -332,6 +338,26 @@ def test_end(tmp_path: Path, number: signal.Signals) -> None:
         status = demo.process.wait(PATIENCE)
         assert status == (-9 if number == signal.SIGKILL else 0)
         until(lambda: all(map(gone, children.values())), f"left behind: {children}")
+
+
+def test_clients_are_told_of_the_end(tmp_path: Path) -> None:
+    """Ctrl-C, which a terminal sends to every process at once: the call ends with a farewell.
+
+    It comes through the relay, so the relay must outlive the transceivers.
+    """
+    with Demo(tmp_path, "--http=127.0.0.1:0", "--relay=127.0.0.1:0") as demo:
+
+        async def call() -> Report:
+            placed = asyncio.create_task(place_call(demo.url, seconds=20.0))
+            await asyncio.sleep(2.0)
+            os.killpg(demo.process.pid, signal.SIGINT)
+            return await placed
+
+        report = asyncio.run(call())
+        assert demo.process.wait(PATIENCE) == 0
+    assert report.in_order > 25
+    assert report.closed == "closed by the peer (close_notify)"
+    assert list(tmp_path.glob("rtcproto-demo-*")) == []
 
 
 @pytest.mark.parametrize("taken", ["--http", "--relay"])

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Sequence
+import re
+import socket
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
+from examples.cli import SettingsError
+from examples.demonstration.children import ChildFailed
 from examples.demonstration.frontdoor import CALLS, FrontDoor, Rotation, _Reply
 from examples.demonstration.main import main
 from examples.demonstration.plan import Plan
@@ -21,6 +27,9 @@ from examples.relay.settings import parse_arguments as relay_arguments
 from examples.transceiver.settings import parse_arguments as transceiver_arguments
 from rtcproto.routing import Entry
 from rtcproto.sdp import MAX_BYTES
+
+# The package exports a function of the same name.
+main_module = sys.modules[main.__module__]
 
 HTTP = "--http=127.0.0.1:8080"
 RELAY = "--relay=127.0.0.1:3478"
@@ -91,41 +100,126 @@ def keys(tmp_path: Path) -> Path:
 
 def test_plan(keys: Path) -> None:
     """Every process accepts its arguments, and they fit together."""
-    settings = parse_arguments([HTTP, RELAY, "--relay=127.0.0.1:3479", "--transceivers=3"])
+    # Any ports: a demonstration may be running here.
+    flags = ["--relay=127.0.0.1:0", "--relay=127.0.0.1:0", "--transceivers=3"]
+    settings = parse_arguments([HTTP, *flags])
     plan = Plan(settings, keys)
-    relays = [relay_arguments(job.arguments) for job in plan.jobs if "relay" in job.module]
-    owners = [transceiver_arguments(j.arguments) for j in plan.jobs if "transceiver" in j.module]
-    assert [relay.listen for relay in relays] == [[("127.0.0.1", 3478)], [("127.0.0.1", 3479)]]
+    relays = [relay_arguments(job.arguments) for job in plan.relay_jobs]
+    owners = [transceiver_arguments(job.arguments) for job in plan.owner_jobs]
+    assert [tuple(relay.listen) for relay in relays] == [(where,) for where in plan.relays]
     assert plan.backends == tuple(owner.http for owner in owners)
     for number, owner in enumerate(owners):
         assert owner.owner == number
-        assert owner.advertise == plan.relays == (("127.0.0.1", 3478), ("127.0.0.1", 3479))
+        assert owner.advertise == plan.relays
         for relay in relays:
             assert relay.transceivers[0, number] == Entry(owner.udp)
             assert relay.codec.decode(b"x") is None
-    ports = [where[1] for o in owners for where in (o.udp,)] + [r.inside[1] for r in relays]
+    ports = [owner.udp[1] for owner in owners] + [relay.inside[1] for relay in relays]
+    ports += [port for _, port in plan.relays]
     assert len(set(ports)) == len(ports)
 
 
 def test_plan_advertises(keys: Path) -> None:
     """Answers name the advertised host, and relays know that they are called so."""
-    plan = Plan(parse_arguments([HTTP, "--relay=0.0.0.0:3478", "--advertise=192.0.2.1"]), keys)
-    assert plan.relays == (("192.0.2.1", 3478),)
-    relay = relay_arguments(plan.jobs[0].arguments)
-    assert relay.public_of(("0.0.0.0", 3478)) == ("192.0.2.1", 3478)
-    assert transceiver_arguments(plan.jobs[1].arguments).advertise == plan.relays
+    plan = Plan(parse_arguments([HTTP, "--relay=0.0.0.0:0", "--advertise=192.0.2.1"]), keys)
+    relay = relay_arguments(plan.relay_jobs[0].arguments)
+    [(_, port)] = relay.listen
+    assert port > 0
+    assert plan.relays == (("192.0.2.1", port),)
+    assert relay.public_of(("0.0.0.0", port)) == ("192.0.2.1", port)
+    assert transceiver_arguments(plan.owner_jobs[0].arguments).advertise == plan.relays
 
 
 def test_plan_without_relays(keys: Path) -> None:
     """Clients are served on each transceiver's own port."""
     plan = Plan(parse_arguments([HTTP, "--no-relay", "--advertise=192.0.2.1"]), keys)
     assert plan.relays == ()
-    owners = [transceiver_arguments(job.arguments) for job in plan.jobs]
+    owners = [transceiver_arguments(job.arguments) for job in plan.owner_jobs]
     assert [owner.advertise for owner in owners] == [
         (("192.0.2.1", owner.udp[1]),) for owner in owners
     ]
     assert not any(owner.relays for owner in owners)
     assert len({owner.udp for owner in owners}) == 2
+
+
+class ScriptedChild:
+    """A program that starts or fails as told, and notes what happens to it."""
+
+    failures: ClassVar[list[str]] = []
+    log: ClassVar[list[str]] = []
+
+    def __init__(
+        self, name: str, module: str, arguments: Sequence[str], say: Callable[[str], None]
+    ) -> None:
+        self.kind = module.rpartition(".")[2]
+
+    async def start(self) -> None:
+        """Fail, if there are failures left and this is a transceiver."""
+        if self.kind == "transceiver" and self.failures:
+            raise ChildFailed(self.failures.pop(0))
+        self.log.append(f"start {self.kind}")
+
+    async def stop(self) -> None:
+        """Note it."""
+        self.log.append(f"stop {self.kind}")
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedChild]:
+    """Programs of the demonstration are scripted."""
+    monkeypatch.setattr(main_module, "Child", ScriptedChild)
+    ScriptedChild.failures, ScriptedChild.log = [], []
+    return ScriptedChild
+
+
+def start_and_stop(keys: Path) -> None:
+    """Start one relay and one transceiver as the demonstration does, and end them."""
+
+    async def run() -> None:
+        settings = parse_arguments([HTTP, "--relay=127.0.0.1:0", "--transceivers=1"])
+        async with contextlib.AsyncExitStack() as stack:
+            await main_module._start(settings, keys, stack)
+
+    asyncio.run(run())
+
+
+def test_relays_end_last(keys: Path, script: type[ScriptedChild]) -> None:
+    """What transceivers say at their end reaches the clients through the relays."""
+    start_and_stop(keys)
+    assert script.log[-2:] == ["stop transceiver", "stop relay"]
+
+
+IN_USE = "transceiver: cannot listen: Address already in use"
+
+
+def test_a_chosen_port_that_was_taken_is_chosen_again(
+    keys: Path, script: type[ScriptedChild], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Between choosing a free port and binding it, anybody may take it."""
+    script.failures = [IN_USE]
+    start_and_stop(keys)
+    assert script.log.count("stop relay") == 2, "the first attempt was left running"
+    assert f"{IN_USE}; choosing other ports" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("failures", [[IN_USE] * 3, ["transceiver: no such file"]])
+def test_starting_is_not_tried_for_ever(
+    keys: Path, script: type[ScriptedChild], failures: list[str]
+) -> None:
+    """Ports three times; what has nothing to do with ports once."""
+    script.failures = [*failures, "asked too often"]
+    with pytest.raises(ChildFailed, match=re.escape(failures[-1])):
+        start_and_stop(keys)
+    assert script.failures == ["asked too often"]
+
+
+def test_a_relay_port_in_use_is_said_before_anything_starts(keys: Path) -> None:
+    """It was asked for by number, so no other one will do."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{holder.getsockname()[1]}"
+        with pytest.raises(SettingsError, match=f"--relay {where}: .* in use"):
+            Plan(parse_arguments([HTTP, f"--relay={where}"]), keys)
 
 
 def test_rotation() -> None:
