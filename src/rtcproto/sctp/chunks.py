@@ -22,8 +22,10 @@ from rtcproto._attrs import wire
 from rtcproto.errors import ParseError
 
 __all__ = [
+    "DATA_OVERHEAD",
     "Data",
     "ForwardTsn",
+    "IMMEDIATE",
     "Sack",
     "parse_data",
     "parse_forward_tsn",
@@ -35,7 +37,8 @@ _unpack_data = Struct("!LHHL").unpack_from
 _SACK = Struct("!LLHH")
 _PAIR = Struct("!HH")
 
-_IMMEDIATE, _UNORDERED, _BEGINNING, _ENDING = 8, 4, 2, 1
+# Flags of DATA.
+IMMEDIATE, _UNORDERED, _BEGINNING, _ENDING = 8, 4, 2, 1
 
 # DATA header and its fixed fields, bytes.
 DATA_OVERHEAD = 16
@@ -61,7 +64,7 @@ class Data:
     def serialize(self) -> bytes:
         """The chunk, padded."""
         flags = (
-            (_IMMEDIATE if self.immediate else 0)
+            (IMMEDIATE if self.immediate else 0)
             | (_UNORDERED if self.unordered else 0)
             | (_BEGINNING if self.beginning else 0)
             | (_ENDING if self.ending else 0)
@@ -122,7 +125,7 @@ def parse_data(data: bytes, offset: int, end: int, flags: int) -> Data:
         flags & _BEGINNING != 0,
         flags & _ENDING != 0,
         flags & _UNORDERED != 0,
-        flags & _IMMEDIATE != 0,
+        flags & IMMEDIATE != 0,
     )
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from rtcproto._attrs import wire
 from rtcproto._serial import unwrap
 from rtcproto.errors import PeerError
-from rtcproto.sctp.chunks import ForwardTsn, Sack
+from rtcproto.sctp.chunks import IMMEDIATE, ForwardTsn, Sack
 from rtcproto.sctp.send_queue import Message
 
 __all__ = ["Acknowledged", "Outstanding", "Sent"]
@@ -140,6 +140,10 @@ class Outstanding:
             sent.sent_at = now
             sent.transmissions += 1
             self.flight += len(sent.chunk)
+            if not sent.chunk[1] & IMMEDIATE:
+                # RFC 7053 section 4: a repetition has been waited for long enough.
+                flags = bytes((sent.chunk[1] | IMMEDIATE,))
+                sent.chunk = sent.chunk[:1] + flags + sent.chunk[2:]
             return sent
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 
 from rtcproto.errors import BufferFull
-from rtcproto.sctp.chunks import DATA_OVERHEAD, Sack
+from rtcproto.sctp.chunks import DATA_OVERHEAD, IMMEDIATE, Sack
 from rtcproto.sctp.config import SctpConfig
 from rtcproto.sctp.congestion import CongestionWindow
 from rtcproto.sctp.outstanding import Outstanding
@@ -21,7 +21,7 @@ from rtcproto.sctp.send_queue import MESSAGE_OVERHEAD, Message, SendQueue
 __all__ = ["Sender"]
 
 _pack_data = Struct("!BBHLHHL").pack
-_IMMEDIATE, _UNORDERED, _BEGINNING, _ENDING = 8, 4, 2, 1
+_UNORDERED, _BEGINNING, _ENDING = 4, 2, 1
 _WORD = 0xFFFFFFFF
 
 
@@ -39,7 +39,8 @@ class Sender:
         self.rto = RetransmissionTimeout(config.rto_initial, config.rto_min, config.rto_max)
         self.queue = SendQueue()
         self.outstanding = Outstanding(first_tsn)
-        self.congestion = CongestionWindow(config.mtu, peer_window)
+        # It counts chunks, so a packet without its header.
+        self.congestion = CongestionWindow(config.mtu - HEADER_SIZE, peer_window)
         # The a_rwnd that the peer announced last.
         self.peer_window = peer_window
         # One packet may leave whatever the window says: the first of a fast retransmission.
@@ -161,10 +162,10 @@ class Sender:
             flags = (0 if message.ordered else _UNORDERED) | (0 if start else _BEGINNING)
             if end == len(data):
                 flags |= _ENDING
-                # RFC 7053: nothing follows, so the acknowledgement should not wait.
-                if queue.empty or outstanding.flight + size >= limit:
-                    flags |= _IMMEDIATE
             length = DATA_OVERHEAD + size
+            # RFC 7053: nothing follows for now, so the acknowledgement should not wait.
+            if queue.empty or outstanding.flight + length >= limit:
+                flags |= IMMEDIATE
             header = _pack_data(
                 0,
                 flags,
