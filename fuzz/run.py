@@ -17,6 +17,7 @@ import importlib
 import multiprocessing
 import random
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
@@ -135,14 +136,20 @@ def reproduce(target: str, files: list[Path]) -> bool:
 
 
 def run_atheris(target: str, arguments: list[str]) -> None:
-    """Coverage-guided, until stopped; `arguments` go to libFuzzer."""
+    """Coverage-guided, until stopped; `arguments` go to libFuzzer.
+
+    What it finds worth keeping goes to a folder of its own, named in its output.
+    """
     atheris = importlib.import_module("atheris")
+    # Before anything else imports the library, or there is no coverage to see.
     with atheris.instrument_imports(include=["rtcproto"]):
         function = _module("targets").TARGETS[target]
-    folder = HERE / "corpus" / target
+    grown = tempfile.mkdtemp(prefix=f"corpus-{target}-")
+    print(f"new inputs go to {grown}", flush=True)
     prefix = HERE / "crashes" / target
     prefix.mkdir(parents=True, exist_ok=True)
-    atheris.Setup([sys.argv[0], f"-artifact_prefix={prefix}/", *arguments, str(folder)], function)
+    folders = [grown, str(HERE / "corpus" / target)]
+    atheris.Setup([sys.argv[0], f"-artifact_prefix={prefix}/", *arguments, *folders], function)
     atheris.Fuzz()
 
 
@@ -161,14 +168,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--atheris", action="store_true")
     options, rest = parser.parse_known_args(arguments)
+    if options.atheris and options.target is not None:
+        run_atheris(options.target, rest)
+        return 0
     targets = sorted(_module("targets").TARGETS)
-    if rest and not options.atheris:
+    if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if not options.all and options.target not in targets:
         parser.error(f"name a target or --all; the targets are: {', '.join(targets)}")
-    if options.atheris:
-        run_atheris(options.target, rest)
-        return 0
     if options.files:
         return 0 if reproduce(options.target, options.files) else 1
     # Whole scenes take longest: begun first, they do not keep the other jobs waiting.
