@@ -47,7 +47,8 @@ def test_an_init_for_what_exists_gets_another_tag() -> None:
     """5.2.2: and the tags of what exists as tie tags."""
     ours, theirs = pair()
     known = theirs.agree(ours.init)
-    answer = theirs.answer(ours.init, known, NOW)
+    again = Setup(SctpConfig(), seeded(3))
+    answer = theirs.answer(again.init, known, NOW)
     assert answer.initiate_tag != theirs.init.initiate_tag
     cookie = find(answer.parameters, ParameterType.STATE_COOKIE)
     assert cookie is not None
@@ -55,6 +56,15 @@ def test_an_init_for_what_exists_gets_another_tag() -> None:
     verdict, state = theirs.take_cookie(CookieEcho(cookie), tag, known, NOW)
     assert (state.our_tie, state.their_tie) == (known.our_tag, known.their_tag)
     assert verdict is Verdict.RESTART
+
+
+def test_the_same_init_again_is_for_what_exists() -> None:
+    """A repetition, or a peer that did not know of SNAP: the same tag, so 5.2.4 D follows."""
+    ours, theirs = pair()
+    known = theirs.agree(ours.init)
+    ours.take_answer(theirs.answer(ours.init, known, NOW))
+    verdict, _ = theirs.take_cookie(ours.echo(), theirs.tag, known, NOW)
+    assert verdict is Verdict.REPEAT
 
 
 def test_c2_a_cookie_under_a_wrong_tag() -> None:

@@ -363,6 +363,7 @@ class Association:
             case Verdict.REPEAT:
                 self._control.append(CookieAck().serialize())
             case Verdict.RESTART:
+                self._learn(agree_by_cookie(cookie))
                 self._end_with_abort(Cause.PROTOCOL_VIOLATION, SctpCloseReason.PEER_RESTARTED, "")
             case Verdict.STALE:
                 error = self._setup.complain(cookie, now)

@@ -166,10 +166,12 @@ def judge(
     """What a cookie of ours means; `known` is the association that exists, if any."""
     same_ours = _same(state.our_tag, our_tag)
     if known is not None:
-        if same_ours and _same(state.their_tag, known.their_tag):
+        same_theirs = _same(state.their_tag, known.their_tag)
+        if same_ours and same_theirs:
             return Verdict.REPEAT
-        ties = (state.our_tie, known.our_tag), (state.their_tie, known.their_tag)
-        return Verdict.RESTART if all(_same(*tie) for tie in ties) else Verdict.DISCARD
+        ties = _same(state.our_tie, known.our_tag) and _same(state.their_tie, known.their_tag)
+        anew = ties and not same_ours and not same_theirs
+        return Verdict.RESTART if anew else Verdict.DISCARD
     if now - state.made_at > age_limit:
         return Verdict.STALE
     return Verdict.ESTABLISH if same_ours else Verdict.DISCARD

@@ -57,7 +57,11 @@ class Setup:
     def answer(self, theirs: Init, known: Agreement | None, now: float) -> InitAck:
         """Sections 5.1 B, 5.2.1 and 5.2.2: a cookie. Raises ParseError."""
         tag, our_tie, their_tie = self.init.initiate_tag, 0, 0
-        if known is not None:
+        # The same INIT again (or the first time, after SNAP) is for what exists already.
+        if known is not None and (theirs.initiate_tag, theirs.initial_tsn) != (
+            known.their_tag,
+            known.their_tsn,
+        ):
             # 5.2.2: a new tag for what may become a new association, and the tags of
             # the one that is as tie tags.
             tag = int.from_bytes(self._new_tag(), "big")
