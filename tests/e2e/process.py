@@ -64,6 +64,10 @@ class Process:
                 raise RuntimeError(f"not ready in {START_TIMEOUT} s: {self.output()}")
             time.sleep(0.02)
 
+    def interrupt(self) -> None:
+        """Ask it to end, as Ctrl-C does."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
     def kill(self) -> None:
         """End it and whatever it started, at once."""
         with suppress(ProcessLookupError):

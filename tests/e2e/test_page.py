@@ -60,7 +60,33 @@ def test_page_shows_why_a_call_was_refused(
         report = use(browser, server.url, "/?source=tone&auto=1", 0.2)
     assert report["state"] == "failed"
     assert report["error"].startswith("The server refused the call: ")
+    assert report["status"] == "The call was refused."
     assert report["problems"] == []
+
+
+def test_page_says_that_the_server_ended_the_call(
+    browser: Browser, namespace: Namespace, tmp_path: Path
+) -> None:
+    """A server that is stopped says goodbye, and the page does not wait for a time-out."""
+    with Server(tmp_path, namespace.host) as server:
+        browser.site.upstream = server.url
+        order = {"kind": "page", "path": "/?source=tone&auto=1", "seconds": 3.0}
+        job = browser.site.submit(browser.name, order)
+        job.wait_for("called", 30)
+        server.transceiver.interrupt()
+        report = job.result(60)
+    assert report["state"] == "connected"
+    assert report["error"] == "The server ended the call."
+
+
+def test_page_does_not_know_a_source(
+    browser: Browser, namespace: Namespace, tmp_path: Path
+) -> None:
+    """A source that does not exist is said; another one is not taken in its place."""
+    with Server(tmp_path, namespace.host) as server:
+        report = use(browser, server.url, "/?source=piano&auto=1", 0.2)
+    assert report["state"] == "failed"
+    assert '"piano"' in report["error"]
 
 
 def test_page_of_the_demonstration(browser: Browser, namespace: Namespace, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 // The page: ties the controls to a call and draws what is known about it.
 //
-// Addresses like /?source=tone&auto=1 choose the source and call at once.
+// Addresses like /?source=tone&auto=1 choose the source (microphone, speech, tone) and
+// call at once.
 
 import { Call } from "./call.js";
 import { Meter } from "./meter.js";
@@ -24,9 +25,9 @@ const meters = {
   received: new Meter(element("meter-in"), element("in-value")),
 };
 const plots = {
-  rtt: new Plot(element("plot-rtt"), 10),
-  jitter: new Plot(element("plot-jitter"), 5),
-  loss: new Plot(element("plot-loss"), 5),
+  rtt: new Plot(element("plot-rtt"), "ms", 10),
+  jitter: new Plot(element("plot-jitter"), "ms", 5),
+  loss: new Plot(element("plot-loss"), "%", 5),
 };
 
 let context = null;
@@ -103,8 +104,8 @@ function watch(call) {
     if (state === "connected") setState("connected", "Connected: you are talking to the echo.");
     if (state === "disconnected") setState("disconnected", "Nothing arrives; waiting for the network …");
   });
-  on("closed", ({ reason }) => {
-    if (current === call) finish(call, "The call is over.", reason === "hung up" ? null : reason);
+  on("closed", ({ reason, status }) => {
+    if (current === call) finish(call, status, reason === "hung up" ? null : reason);
   });
   call.timer = setInterval(async () => showStats(reader.read(await call.call.getStats())), INTERVAL);
 }
@@ -166,8 +167,15 @@ function showStats(stats) {
   plots.loss.add(now, stats.loss);
   element("detail-remote").textContent = stats.remote ?? "–";
   element("detail-codec").textContent = stats.codec ?? "–";
-  element("detail-cipher").textContent = stats.cipher ?? "–";
+  showBreakable(element("detail-cipher"), stats.cipher ?? "–");
   element("detail-packets").textContent = `${stats.sent} / ${stats.received}`;
+}
+
+/** Names like AEAD_AES_128_GCM may be broken after each underscore, not just anywhere. */
+function showBreakable(target, text) {
+  if (target.textContent === text) return;
+  const parts = text.split(/(?<=[_-])/);
+  target.replaceChildren(...parts.flatMap((part) => [part, document.createElement("wbr")]));
 }
 
 function explainSource() {
@@ -195,10 +203,18 @@ element("listen").addEventListener("change", (event) => {
 addEventListener("pagehide", () => current?.call?.close());
 
 const wishes = new URLSearchParams(location.search);
-const wished = document.querySelector(`input[name=source][value="${CSS.escape(wishes.get("source") ?? "")}"]`);
+const inputs = [...document.querySelectorAll("input[name=source]")];
+const wish = wishes.get("source");
+const wished = inputs.find((input) => input.value === wish);
 if (wished) wished.checked = true;
 playback.muted = !element("listen").checked;
 explainSource();
 setState("idle", "Ready.");
 requestAnimationFrame(draw);
-if (wishes.get("auto") === "1") start();
+if (wish !== null && !wished) {
+  const known = inputs.map((input) => input.value).join(", ");
+  setState("failed", "No call.");
+  showError(`The address of this page asks for the source "${wish}", which there is not. There are: ${known}.`);
+} else if (wishes.get("auto") === "1") {
+  start();
+}

@@ -12,7 +12,10 @@ const ANSWER_TIMEOUT = 10_000;
 // How long it may take to accept that the call is over, milliseconds.
 const HANGUP_TIMEOUT = 2_000;
 
-/** Events: "phase" {name, elapsed ms}, "track" {stream}, "state" {state}, "closed" {reason}. */
+/** The server answered, and its answer is no. */
+class CallRefused extends Error {}
+
+/** Events: "phase" {name, elapsed ms}, "track" {stream}, "state" {state}, "closed" {reason, status}. */
 export class Call extends EventTarget {
   #pc = new RTCPeerConnection();
   #started = performance.now();
@@ -45,7 +48,7 @@ export class Call extends EventTarget {
       this.#watchDtls();
     } catch (error) {
       if (this.#closed) return;
-      this.close(error.message);
+      this.close(error.message, error instanceof CallRefused ? "The call was refused." : "No call.");
       throw error;
     }
   }
@@ -54,14 +57,14 @@ export class Call extends EventTarget {
     return this.#pc.getStats();
   }
 
-  /** Ends the call, here and on the server. */
-  close(reason = "hung up") {
+  /** Ends the call, here and on the server. `status` says in a few words what became of it. */
+  close(reason = "hung up", status = "The call is over.") {
     if (this.#closed) return;
     this.#closed = true;
     // The server hears of it first: once our side is closed, its side has gone as well,
     // and the request would find nothing to delete.
     this.#delete().finally(() => this.#pc.close());
-    this.#emit("closed", { reason });
+    this.#emit("closed", { reason, status });
   }
 
   async #post(offer) {
@@ -78,7 +81,7 @@ export class Call extends EventTarget {
       throw new Error("The server cannot be reached.");
     }
     const body = await response.text();
-    if (!response.ok) throw new Error(errorMessage(response, body));
+    if (!response.ok) throw new CallRefused(errorMessage(response, body));
     const location = response.headers.get("Location");
     this.#location = location && new URL(location, response.url);
     return body;
@@ -108,6 +111,8 @@ export class Call extends EventTarget {
     const transport = this.#pc.getSenders()[0]?.transport;
     const look = () => {
       if (transport?.state === "connected") this.#reach("dtls");
+      // The server's farewell (close_notify): the connection itself does not tell of it.
+      if (transport?.state === "closed") this.close("The server ended the call.");
     };
     transport?.addEventListener("statechange", look);
     look();

@@ -2,14 +2,23 @@
 
 const SPAN = 60_000;
 
+// The time axis: age in milliseconds, label, which end of the label is at the tick.
+const TICKS = [
+  [SPAN, "60 s ago", "left"],
+  [SPAN / 2, "30 s", "center"],
+  [0, "now", "right"],
+];
+
 export class Plot {
   #canvas;
   #points = [];
+  #unit;
   #floor;
 
   /** `floor` is the smallest full scale, so that a quiet line is drawn as one. */
-  constructor(canvas, floor) {
+  constructor(canvas, unit, floor) {
     this.#canvas = canvas;
+    this.#unit = unit;
     this.#floor = floor;
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -38,8 +47,10 @@ export class Plot {
     const style = getComputedStyle(this.#canvas);
     const top = niceScale(this.#points.reduce((most, p) => Math.max(most, p.value ?? 0), this.#floor));
 
-    const left = 34;
-    const bottom = height - 4;
+    const left = 48;
+    const right = width - 2;
+    const bottom = height - 22;
+    const x = (age) => right - (age / SPAN) * (right - left);
     const y = (value) => bottom - (value / top) * (bottom - 10);
     paint.font = "11px system-ui, sans-serif";
     paint.textAlign = "right";
@@ -53,12 +64,20 @@ export class Plot {
       paint.moveTo(left, row);
       paint.lineTo(width, row);
       paint.stroke();
-      paint.fillText(String(value), left - 6, value ? row : row - 4);
+      paint.fillText(`${value} ${this.#unit}`, left - 6, row);
+    }
+    for (const [age, label, align] of TICKS) {
+      const column = Math.round(x(age)) + (age ? 0.5 : -0.5);
+      paint.beginPath();
+      paint.moveTo(column, bottom);
+      paint.lineTo(column, bottom + 5);
+      paint.stroke();
+      paint.textAlign = align;
+      paint.fillText(label, column, bottom + 14);
     }
     if (!this.#points.length) return;
 
     const end = this.#points.at(-1).time;
-    const x = (time) => width - 2 - ((end - time) / SPAN) * (width - left - 2);
     paint.strokeStyle = style.color;
     paint.lineWidth = 2;
     paint.lineJoin = "round";
@@ -66,8 +85,8 @@ export class Plot {
     let drawing = false;
     for (const { time, value } of this.#points) {
       if (value !== null) {
-        if (drawing) paint.lineTo(x(time), y(value));
-        else paint.moveTo(x(time), y(value));
+        if (drawing) paint.lineTo(x(end - time), y(value));
+        else paint.moveTo(x(end - time), y(value));
       }
       drawing = value !== null;
     }

@@ -22,13 +22,14 @@ export async function watch(job, tell) {
     const outputs = frame.contentDocument.querySelectorAll("#phases output");
     report.phases = [...outputs].map((output) => output.textContent);
     report.error = text("error");
+    report.status = text("status");
     report.remote = text("detail-remote");
     report.packets = text("detail-packets").split(" / ").map(Number);
     report.levels = ["meter-out", "meter-in"].map((id) =>
       Number(frame.contentDocument.getElementById(id).getAttribute("aria-valuenow")),
     );
     report.rtt = text("rtt-value");
-    if (report.state === "connected") {
+    if (state() === "connected") {
       frame.contentDocument.getElementById("call").click();
       report.after = await until(["idle", "failed"], 5);
       // Time to tell the server; without its frame the page would be gone at once.
