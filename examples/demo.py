@@ -11,12 +11,10 @@ from pathlib import Path
 if __name__ == "__main__":
     # Run as a script, Python looks for `examples` in the script's own folder.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from examples.missing import missing
+
     try:
-        from examples.demonstration import main
+        from examples.demonstration.main import main
     except ModuleNotFoundError as error:
-        print(
-            f"demo: no module {error.name}; `make demo` or `pip install -e '.[examples]'` gets it",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        sys.exit(missing("demo", error))
     sys.exit(main())

@@ -31,7 +31,7 @@ from examples.demonstration.frontdoor import CALLS, FrontDoor
 from examples.demonstration.plan import Plan
 from examples.demonstration.settings import DemoSettings, parse_arguments, reachable
 from examples.page import page_routes
-from examples.probe import CallFailed, CallRefused, place_call
+from examples.probe.call import CallFailed, CallRefused, place_call
 from examples.tls import self_signed_context
 
 __all__ = ["main"]

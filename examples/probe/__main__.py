@@ -2,6 +2,11 @@
 
 import sys
 
-from examples.probe.main import main
+from examples.missing import missing
 
-sys.exit(main())
+if __name__ == "__main__":
+    try:
+        from examples.probe.main import main
+    except ModuleNotFoundError as error:
+        sys.exit(missing("probe", error))
+    sys.exit(main())

@@ -2,6 +2,11 @@
 
 import sys
 
-from examples.relay.main import main
+from examples.missing import missing
 
-sys.exit(main())
+if __name__ == "__main__":
+    try:
+        from examples.relay.main import main
+    except ModuleNotFoundError as error:
+        sys.exit(missing("relay", error))
+    sys.exit(main())

@@ -1,6 +1,1 @@
-"""A transceiver program. `Transceiver` runs one inside another program."""
-
-from examples.transceiver.server import Transceiver
-from examples.transceiver.settings import Settings, SettingsError
-
-__all__ = ["Settings", "SettingsError", "Transceiver"]
+"""A transceiver program; `server.Transceiver` runs one inside another program."""

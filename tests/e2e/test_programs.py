@@ -22,7 +22,8 @@ import attrs
 import pytest
 
 from examples.demonstration.frontdoor import CALLS
-from examples.probe import Report, place_call
+from examples.probe.call import place_call
+from examples.probe.report import Report
 from rtcproto import Identity, Session, SessionConfig
 from rtcproto.sdp import MAX_BYTES
 
@@ -338,6 +339,21 @@ def test_end(tmp_path: Path, number: signal.Signals) -> None:
         status = demo.process.wait(PATIENCE)
         assert status == (-9 if number == signal.SIGKILL else 0)
         until(lambda: all(map(gone, children.values())), f"left behind: {children}")
+
+
+@pytest.mark.parametrize("program", ["probe", "transceiver"])
+def test_without_aiohttp(program: str) -> None:
+    """A module that is not installed is one clear line, and status 2."""
+    code = f"""if True:
+        import runpy, sys
+        sys.modules["aiohttp"] = None
+        runpy.run_module("examples.{program}", run_name="__main__")"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{program}: no module aiohttp")
+    assert done.stderr.count("\n") == 1
 
 
 def test_clients_are_told_of_the_end(tmp_path: Path) -> None:

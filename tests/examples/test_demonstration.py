@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.test_utils import make_mocked_request
 
 from examples.cli import SettingsError
+from examples.demonstration import main as main_module
 from examples.demonstration.children import ChildFailed
 from examples.demonstration.frontdoor import CALLS, FrontDoor, Rotation, _Reply
 from examples.demonstration.main import main
@@ -27,9 +27,6 @@ from examples.relay.settings import parse_arguments as relay_arguments
 from examples.transceiver.settings import parse_arguments as transceiver_arguments
 from rtcproto.routing import Entry
 from rtcproto.sdp import MAX_BYTES
-
-# The package exports a function of the same name.
-main_module = sys.modules[main.__module__]
 
 HTTP = "--http=127.0.0.1:8080"
 RELAY = "--relay=127.0.0.1:3478"
