@@ -29,6 +29,10 @@ class CallId:
     def __str__(self) -> str:
         return f"{_PREFIX}{self.cluster}.{self.owner}.{self.epoch}.{self.session}"
 
+    def of(self, session: str) -> CallId:
+        """The id of another session of the same owner."""
+        return attrs.evolve(self, session=session)
+
     @classmethod
     def parse(cls, text: str) -> CallId | None:
         """The id in `text`, or None: whatever is not spelled as `str` spells it."""

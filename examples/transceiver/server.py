@@ -11,7 +11,7 @@ from aiohttp import web
 from examples.page import page_routes
 from examples.tls import self_signed_context
 from examples.transceiver.callid import CallId
-from examples.transceiver.echo import echo
+from examples.transceiver.echo import Echo
 from examples.transceiver.settings import Settings
 from examples.transceiver.signalling import Signalling
 from rtcproto import EndpointConfig, RoutingConfig, SessionConfig
@@ -19,6 +19,10 @@ from rtcproto.asyncio import Driver, open_endpoint
 from rtcproto.dtls import Identity
 
 __all__ = ["Transceiver"]
+
+# Seconds that open HTTP connections have to finish at the end; the calls' farewells wait
+# for them.
+SHUTDOWN_TIMEOUT = 1.0
 
 
 class Transceiver:
@@ -44,11 +48,13 @@ class Transceiver:
         self._driver = await open_endpoint(endpoint_config(settings), settings.udp)
         application = web.Application()
         owner = CallId(settings.cluster, settings.owner, settings.epoch, "")
-        application.add_routes(Signalling(self._driver, owner, echo).routes())
+        application.add_routes(Signalling(self._driver, owner, Echo(owner)).routes())
         application.add_routes([web.get("/healthz", self._health)])
         if settings.page:
             application.add_routes(page_routes())
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT
+        )
         try:
             await self._runner.setup()
             host, port = settings.http

@@ -112,7 +112,7 @@ class Signalling:
             call, answer = self._driver.accept_offer(offer, self._handler)
         except REFUSALS as error:
             return refusal(error)
-        call_id = str(CallId(self._owner.cluster, self._owner.owner, self._owner.epoch, call.id))
+        call_id = self._owner.of(call.id)
         logger.info("call %s: answered", call_id)
         return web.Response(
             status=201,
@@ -125,14 +125,11 @@ class Signalling:
         """End a call."""
         call_id = CallId.parse(request.match_info["call_id"])
         call = None
-        if call_id is not None and (call_id.cluster, call_id.owner, call_id.epoch) == (
-            self._owner.cluster,
-            self._owner.owner,
-            self._owner.epoch,
-        ):
+        if call_id is not None and call_id == self._owner.of(call_id.session):
             call = self._driver.call(call_id.session)
         if call is None:
             return error_response(404, "no_such_call", "there is no call with this id")
+        logger.info("call %s: ended by request", call_id)
         call.close()
         return web.Response(status=200, headers=CORS_HEADERS)
 

@@ -18,7 +18,8 @@ import sys
 import time
 from typing import Any, Protocol
 
-from examples.transceiver.echo import echo
+from examples.transceiver.callid import CallId
+from examples.transceiver.echo import Echo
 from rtcproto import EndpointConfig, Identity, SessionConfig
 from rtcproto.asyncio import Call, Driver, open_endpoint
 from rtcproto.events import AudioReceived, Event
@@ -53,6 +54,7 @@ class OurServer:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self.first: float | None = None
+        self._echo = Echo(CallId(0, 0, 0, ""))
 
     @classmethod
     async def open(cls) -> OurServer:
@@ -68,10 +70,10 @@ class OurServer:
 
     def _begin(self, call: Call, event: Event) -> None:
         # Until the first packet, so that echoing costs what it costs in the program.
-        echo(call, event)
+        self._echo(call, event)
         if isinstance(event, AudioReceived):
             self.first = time.monotonic()
-            call._handler = echo
+            call._handler = self._echo
 
 
 def aiortc_connection() -> Any:

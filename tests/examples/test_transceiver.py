@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import types
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.transceiver.callid import CallId
+from examples.transceiver.echo import Echo
 from examples.transceiver.main import main
 from examples.transceiver.settings import SettingsError, parse_arguments
 from examples.transceiver.signalling import refusal
+from rtcproto.asyncio import Call
 from rtcproto.errors import (
     CapacityExceeded,
     DescriptionRefused,
@@ -20,6 +24,7 @@ from rtcproto.errors import (
     ParseError,
     UsageError,
 )
+from rtcproto.events import CloseReason, SessionClosed
 from rtcproto.sdp import Setup
 
 HEX = "0123456789abcdef"
@@ -30,6 +35,7 @@ ARGUMENTS = ["--http=127.0.0.1:8080", "--udp=127.0.0.1:9000"]
 def keys(tmp_path: Path) -> str:
     """The path of a good key file."""
     path = tmp_path / "keys"
+    path.touch(mode=0o600)
     path.write_text(f"A {bytes(range(16)).hex()}\n")
     return str(path)
 
@@ -75,6 +81,18 @@ def test_call_id_is_total(text: str) -> None:
     for candidate in (text, "rtc_" + text):
         call_id = CallId.parse(candidate)
         assert call_id is None or str(call_id) == candidate
+
+
+def test_logs_name_the_ids_that_clients_know(caplog: pytest.LogCaptureFixture) -> None:
+    """What the log says of a call begins with the id in its Location."""
+    owner = CallId(1, 2, 3, "")
+    call = types.SimpleNamespace(id="abc", send_audio=None)
+    with caplog.at_level("INFO", logger="transceiver"):
+        Echo(owner)(cast(Call, call), SessionClosed(reason=CloseReason.LOCAL, detail=""))
+    assert str(owner.of("abc")) == "rtc_1.2.3.abc"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"call rtc_1.2.3.abc: over, {CloseReason.LOCAL.value}"
+    ]
 
 
 def test_settings(keys: str) -> None:
