@@ -7,6 +7,9 @@ is opened. HOST is always numeric, and IPv6 is written `[::1]:3478`.
 from __future__ import annotations
 
 import argparse
+import os
+import stat
+import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -81,13 +84,20 @@ def read_text_file(path: str, flag: str) -> str:
 
 
 def token_codec(path: str, flag: str, *, allow_plaintext: bool = False) -> TokenCodec:
-    """The codec of the token key file that `flag` names. Raises SettingsError."""
+    """The codec of the token key file that `flag` names. Raises SettingsError.
+
+    A file that others than its owner can read is used, but not in silence.
+    """
     try:
-        return codec_from_text(read_text_file(path, flag), allow_plaintext=allow_plaintext)
+        codec = codec_from_text(read_text_file(path, flag), allow_plaintext=allow_plaintext)
     except ParseError as error:
         raise SettingsError(f"{flag} {path}: line {error.offset}: {error.reason}") from None
     except UsageError as error:
         raise SettingsError(f"{flag} {path}: {error}") from None
+    mode = Path(path).stat().st_mode
+    if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+        print(f"warning: {flag} {path}: others can read these keys; chmod 600", file=sys.stderr)
+    return codec
 
 
 def show(value: Address) -> str:

@@ -52,6 +52,7 @@ class Server:
         self._folder = folder
         self._stack = ExitStack()
         self._keys = folder / "keys"
+        self._keys.touch(mode=0o600)
         self._keys.write_text(KEYS, encoding="utf-8")
         self._options = ["--setup", setup, "--max-sessions", str(max_sessions)]
         self._relay: Process | None = None

@@ -75,6 +75,19 @@ def test_files(tmp_path: Path) -> None:
         token_codec("/nonexistent", "--keys")
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o604])
+def test_keys_that_others_can_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int
+) -> None:
+    """They are used, and one line on standard error says so."""
+    path = tmp_path / "keys"
+    path.write_text(f"A {bytes(16).hex()}\n")
+    path.chmod(mode)
+    token_codec(str(path), "--keys")
+    said = f"warning: --keys {path}: others can read these keys; chmod 600\n"
+    assert capsys.readouterr().err == (said if mode & 0o044 else "")
+
+
 def test_plaintext_tokens_by_name_only(tmp_path: Path) -> None:
     """Tokens that anybody can forge are used only where that was asked for."""
     path = tmp_path / "keys"

@@ -15,11 +15,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from examples.relay import RelayServer, RelaySettings, SettingsError
 from examples.relay.explain import explain
 from examples.relay.explain import main as explain_main
 from examples.relay.main import main
-from examples.relay.settings import parse_arguments
+from examples.relay.server import RelayServer
+from examples.relay.settings import RelaySettings, SettingsError, parse_arguments
 from rtcproto import stun
 from rtcproto.datagram import Address
 from rtcproto.routing import (
@@ -46,6 +46,7 @@ PATIENCE = 5.0
 def keys(tmp_path: Path) -> str:
     """The path of a good key file."""
     path = tmp_path / "keys"
+    path.touch(mode=0o600)
     path.write_text(KEYS)
     return str(path)
 
