@@ -19,6 +19,7 @@ def sent(count: int, first: int = 1, **limits: object) -> tuple[Outstanding, lis
     messages = [Message(1, 51, bytes(SIZE), **limits) for _ in range(count)]  # type: ignore[arg-type]
     for number, message in enumerate(messages):
         message.ssn = number
+        message.offset = SIZE
         outstanding.add(CHUNK, SIZE, message, number / 10)
     return outstanding, messages
 
@@ -163,14 +164,16 @@ def test_a_message_that_expired_is_given_up_before_it_is_sent_again() -> None:
 
 
 def test_all_fragments_of_a_message_are_given_up() -> None:
-    """RFC 3758 section 3.5 A3."""
+    """RFC 3758 section 3.5 A3; an end that was not sent yet has a TSN all the same."""
     outstanding = Outstanding(1)
-    message = Message(1, 51, bytes(300), ordered=False, max_retransmits=0)
+    message = Message(1, 51, bytes(400), ordered=False, max_retransmits=0)
+    message.offset = 300
     for _ in range(3):
         outstanding.add(CHUNK, SIZE, message, 0.0)
     outstanding.acknowledge(Sack(0, 0, ((2, 2),)), 0.1)
     outstanding.time_out(1.0)
-    assert outstanding.forward_tsn() == ForwardTsn(3, ())
+    assert outstanding.forward_tsn() == ForwardTsn(4, ())
+    assert outstanding.next_tsn == 5
     assert outstanding.flight == 0
     assert outstanding.payload == 0
 
@@ -179,7 +182,9 @@ def test_a_forward_tsn_names_a_bounded_number_of_streams() -> None:
     """What does not fit one chunk follows with the next."""
     outstanding = Outstanding(1)
     for stream in range(100):
-        outstanding.add(CHUNK, SIZE, Message(stream, 51, bytes(SIZE), max_retransmits=0), 0.0)
+        message = Message(stream, 51, bytes(SIZE), max_retransmits=0)
+        message.offset = SIZE
+        outstanding.add(CHUNK, SIZE, message, 0.0)
     outstanding.time_out(1.0)
     chunk = outstanding.forward_tsn()
     assert len(chunk.streams) == MAX_FORWARD_STREAMS == chunk.cumulative

@@ -205,6 +205,12 @@ class Outstanding:
             if sent is not None:
                 self.payload -= sent.size
                 self._abandoned[tsn] = mark
+        if message.offset < len(message.data):
+            # Its end gets a TSN that is never sent. A peer that has all the fragments
+            # that were would take a FORWARD-TSN up to the last of them for an old one,
+            # and keep them for ever.
+            self._abandoned[self.next_tsn] = mark
+            self.next_tsn += 1
         self._forward()
 
     def forward_tsn(self) -> ForwardTsn:
