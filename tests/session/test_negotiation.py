@@ -112,3 +112,43 @@ def test_an_answer_needs_an_offer() -> None:
     """Order of verbs."""
     with pytest.raises(UsageError, match="no offer"):
         negotiation().accept_answer("v=0\r\n")
+
+
+def test_a_lite_agent_without_addresses_refuses_to_answer() -> None:
+    """The fault is the server's, so the error is not one that blames the offer."""
+    server = negotiation(seed=2, ice_lite=True, addresses=())
+    with pytest.raises(UsageError, match="needs an address") as caught:
+        server.answer("not a description")
+    assert type(caught.value) is UsageError
+
+
+def test_descriptions_are_text() -> None:
+    """Bytes, as a web framework hands them over, are named as such."""
+    body: Any = b"v=0"
+    client = negotiation()
+    client.offer()
+    with pytest.raises(UsageError, match="text, not bytes"):
+        negotiation(seed=2).answer(body)
+    with pytest.raises(UsageError, match="text, not bytes"):
+        client.accept_answer(body)
+
+
+def test_an_answer_that_can_lead_nowhere_is_refused() -> None:
+    """A lite peer sends no checks: without a usable address of its, nobody does."""
+    client = negotiation(seed=1)
+    server = negotiation(seed=2, ice_lite=True, addresses=(("127.0.0.1", 9), ("::1", 9)))
+    server.answer(client.offer())
+    with pytest.raises(DescriptionRefused, match=r"of 2;.*allow_loopback"):
+        client.accept_answer(server.local or "")
+    allowed = negotiation(seed=1, allow_loopback=True)
+    allowed.offer()
+    assert len(allowed.accept_answer(server.local or "").candidates) == 2
+
+
+def test_a_full_peer_behind_hidden_addresses_is_accepted() -> None:
+    """A browser names `.local` only, and its checks will still come to us."""
+    client, peer = negotiation(seed=1), negotiation(seed=2)
+    peer.answer(client.offer())
+    hidden = (peer.local or "").replace("192.0.2.1 5000 typ", "hidden.local 5000 typ")
+    assert hidden != peer.local
+    assert client.accept_answer(hidden).candidates == ()

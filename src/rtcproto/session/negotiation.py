@@ -67,6 +67,10 @@ class Negotiation:
 
     def answer(self, text: str) -> RemoteDescription:
         """Answer an offer into `local`. Raises as `Session.accept_offer`."""
+        if self._config.ice_lite and not self._config.addresses:
+            # Before the offer is looked at: the fault is ours, not the peer's.
+            raise UsageError("a lite agent needs an address to answer with: set `addresses`")
+        _require_text(text)
         offer = parse(text)
         config = AnswerConfig(
             setup=self._config.setup, ice_lite=self._config.ice_lite, **self._fields()
@@ -92,7 +96,17 @@ class Negotiation:
         """Read the answer to our offer. Raises as `Session.accept_answer`."""
         if self._offer is None:
             raise UsageError("no offer was made")
-        return self._remote(negotiate(self._offer, parse(text)))
+        _require_text(text)
+        negotiated = negotiate(self._offer, parse(text))
+        remote = self._remote(negotiated)
+        if negotiated.remote_candidates and negotiated.remote_ice_lite and not remote.candidates:
+            # It sends no checks, and ours have nowhere to go: better now than after a
+            # timeout. A full peer behind unusable names may still check us.
+            raise DescriptionRefused(
+                f"the answer names no usable address, of {len(negotiated.remote_candidates)};"
+                " loopback needs allow_loopback"
+            )
+        return remote
 
     def local_candidates(self) -> tuple[Candidate, ...]:
         """Our addresses as host candidates of equal priority: the peer's checks choose."""
@@ -118,7 +132,7 @@ class Negotiation:
     def _remote(self, negotiated: Negotiated) -> RemoteDescription:
         return RemoteDescription(
             credentials=Credentials(negotiated.remote_ufrag, negotiated.remote_pwd),
-            # A lite agent sends no checks and never looks at them (threat R13).
+            # A lite agent sends no checks and never looks at them: nobody can aim it.
             candidates=() if self._config.ice_lite else self._routable(negotiated),
             fingerprints=tuple(
                 Fingerprint(algorithm=entry.algorithm, value=entry.value)
@@ -138,3 +152,8 @@ class Negotiation:
             if is_routable(candidate, allow_loopback=self._config.allow_loopback):
                 candidates.append(candidate)
         return tuple(candidates)
+
+
+def _require_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise UsageError(f"a description is text, not {type(text).__name__}")
