@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
-from rtcproto import EndpointConfig, Identity, SessionConfig
+from rtcproto import EndpointConfig, Identity, SessionConfig, UsageError
 from rtcproto.asyncio import open_endpoint
 from rtcproto.testing import UNIX_TIME
 
@@ -44,3 +45,22 @@ def test_port_in_use_is_an_error_at_once() -> None:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(OSError, match="in use"):
             asyncio.run(open_endpoint(config(), taken.getsockname()))
+
+
+@pytest.mark.parametrize(
+    "bind",
+    [("127.0.0.1", 99999), ("[::1]", 0), ("localhost", 0), "127.0.0.1", None, ("127.0.0.1", "0")],
+)
+def test_what_is_no_address_is_refused(bind: Any) -> None:
+    """One sentence instead of whatever the socket module says."""
+    with pytest.raises(UsageError, match="bind must"):
+        asyncio.run(open_endpoint(config(), bind))
+
+
+def test_other_arguments_are_checked() -> None:
+    """Settings of the other kind, and a tick that runs backwards."""
+    session: Any = config().session
+    with pytest.raises(UsageError, match="EndpointConfig"):
+        asyncio.run(open_endpoint(session, ("127.0.0.1", 0)))
+    with pytest.raises(UsageError, match="drain_tick"):
+        asyncio.run(open_endpoint(config(), ("127.0.0.1", 0), drain_tick=-1.0))

@@ -9,9 +9,10 @@ import time
 import attrs
 
 from rtcproto.asyncio.driver import DRAIN_TICK, Driver
-from rtcproto.config import EndpointConfig
+from rtcproto.config import EndpointConfig, check_address
 from rtcproto.datagram import Address
 from rtcproto.endpoint import Endpoint
+from rtcproto.errors import UsageError
 
 __all__ = ["open_endpoint"]
 
@@ -29,8 +30,14 @@ async def open_endpoint(
     """Bind a UDP socket to `bind` (an IP address; port 0 for any) and drive an endpoint on it.
 
     Where the sessions' `addresses` have port 0, the bound port is advertised.
-    Raises OSError if the address cannot be bound.
+    Raises UsageError for what is no such address or a `drain_tick` below 0, and
+    OSError if the address cannot be bound.
     """
+    if not isinstance(config, EndpointConfig):
+        raise UsageError("config must be an instance of EndpointConfig")
+    check_address(bind, "bind")
+    if not drain_tick >= 0:
+        raise UsageError("drain_tick must be a number of seconds, 0 at least")
     host, port = bind
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     try:
