@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 
-from rtcproto import AudioReceived, Identity, Session, SessionConfig
+from rtcproto import AudioReceived, Identity, RtcError, Session, SessionConfig
 
 clock = time.monotonic
 
@@ -37,9 +37,14 @@ def run(session: Session, sock: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python examples/minimal.py HOST < offer.sdp > answer.sdp")
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((sys.argv[1], 0))
-    config = SessionConfig(identity=Identity.generate(time.time()), addresses=(sock.getsockname(),))
-    session = Session(config, time.time(), clock())
-    print(session.accept_offer(sys.stdin.read(), clock()), end="", flush=True)
+    try:
+        sock.bind((sys.argv[1], 0))
+        identity, here = Identity.generate(time.time()), sock.getsockname()
+        session = Session(SessionConfig(identity=identity, addresses=(here,)), time.time(), clock())
+        print(session.accept_offer(sys.stdin.read(), clock()), end="", flush=True)
+    except (OSError, RtcError) as error:
+        sys.exit(f"minimal: {error}")
     run(session, sock)
