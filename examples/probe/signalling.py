@@ -65,7 +65,9 @@ class Signalling:
                         raise CallFailed(f"{self._url}: the answer is too long")
                 text = body.decode("utf-8", "replace")
                 if response.status != 201:
-                    raise CallRefused(f"{self._url}: {response.status}: {_message(text)}")
+                    # Web servers' own texts often begin with the status, too.
+                    said = _message(text).removeprefix(f"{response.status}:").strip()
+                    raise CallRefused(f"{self._url}: {response.status}: {said}")
                 return text, self._own(response.headers.get("Location"))
         except TimeoutError:
             raise CallFailed(f"{self._url}: no answer in {TIMEOUT:.0f} seconds") from None

@@ -22,7 +22,7 @@ import attrs
 import pytest
 
 from examples.demonstration.frontdoor import CALLS
-from examples.probe.call import place_call
+from examples.probe.call import CallRefused, place_call
 from examples.probe.report import Report
 from rtcproto import Identity, Session, SessionConfig
 from rtcproto.sdp import MAX_BYTES
@@ -339,6 +339,12 @@ def test_end(tmp_path: Path, number: signal.Signals) -> None:
         status = demo.process.wait(PATIENCE)
         assert status == (-9 if number == signal.SIGKILL else 0)
         until(lambda: all(map(gone, children.values())), f"left behind: {children}")
+
+
+def test_the_probe_says_a_status_once(demo: Demo) -> None:
+    """A web server's own text for an error begins with its status, as the probe's line does."""
+    with pytest.raises(CallRefused, match=r"nowhere: 404: Not Found$"):
+        asyncio.run(place_call(demo.url + "/no/where/nowhere"))
 
 
 @pytest.mark.parametrize("program", ["probe", "transceiver"])
