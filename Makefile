@@ -23,6 +23,7 @@ help:
 
 # One environment, grown on demand: each stamp adds what its targets need.
 $(VENV)/.made:
+	$(if $(shell command -v $(PYTHON)),,$(error there is no $(PYTHON) here; say which Python to use with: make PYTHON=python3.11))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "rtcproto needs Python 3.11 or newer; say which one with: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
