@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes speech.ogg, the recorded voice of the probe, the page and the tests: a
-# synthetic speaker (no person's voice, no licence attached), 20 ms Opus frames.
+# synthetic speaker (no person's voice) in 20 ms Opus frames. The text and the recording
+# are part of this project and under its licence.
 # Needs espeak-ng and opus-tools (Debian packages of these names).
 set -eu
 cd "$(dirname "$0")"
