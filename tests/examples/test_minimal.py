@@ -33,7 +33,12 @@ def test_one_line(
     monkeypatch.setattr(sys, "stdin", io.StringIO(offer))
     sockets: list[socket.socket] = []
     real = socket.socket
-    monkeypatch.setattr(socket, "socket", lambda *kind: sockets.append(real(*kind)) or sockets[-1])
+
+    def opened(family: int, kind: int) -> socket.socket:
+        sockets.append(real(family, kind))
+        return sockets[-1]
+
+    monkeypatch.setattr(socket, "socket", opened)
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(MINIMAL), run_name="__main__")
     for sock in sockets:
