@@ -114,11 +114,14 @@ def parse_parameters(data: bytes, offset: int, end: int) -> tuple[Parameter, ...
 
 
 def serialize_parameters(parameters: Iterable[Parameter]) -> bytes:
-    """The parameters as bytes, each padded to a whole word."""
+    """The parameters as bytes, each padded to a whole word but for the last.
+
+    RFC 9260 section 3.2: a chunk's length counts "any padding of the
+    variable-length parameters other than the last"; padding the chunk supplies it.
+    """
     parts = bytearray()
     for parameter in parameters:
-        length = 4 + len(parameter.value)
-        parts += _HEADER.pack(parameter.type, length)
+        parts += bytes(-len(parts) & 3)
+        parts += _HEADER.pack(parameter.type, 4 + len(parameter.value))
         parts += parameter.value
-        parts += bytes(-length & 3)
     return bytes(parts)
