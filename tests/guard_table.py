@@ -1369,7 +1369,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "driver: log lines about a dead link",
-        "asyncio/driver.py",
+        "asyncio/error_log.py",
         "if now - self._logged.get(what, -LOG_INTERVAL) >= LOG_INTERVAL:",
         "if True:",
         (f"{_PROCESS}::test_p3_a_dead_link_is_counted_not_logged",),

@@ -131,8 +131,8 @@ class Endpoint:
         self._out: list[Datagram] = []
         self._events: list[tuple[SessionId, Event]] = []
         # Sessions whose end is among the events to drain, and among those drained last.
-        self._ending: set[SessionId] = set()
-        self._ended: set[SessionId] = set()
+        self._ending: dict[SessionId, Session] = {}
+        self._ended: dict[SessionId, Session] = {}
         self._connecting = 0
         self._opened = 0
         self._received = 0
@@ -145,8 +145,12 @@ class Endpoint:
         return len(self._entries)
 
     def stats(self, session_id: SessionId, now: float) -> SessionStats:
-        """What `Session.stats` says. Raises UsageError for an unknown or ended session."""
-        return self._entry(session_id).session.stats(now)
+        """What `Session.stats` says, up to the drain of events after the one with its end.
+
+        Raises UsageError for a session that is unknown, or forgotten by then.
+        """
+        ended = self._ending.get(session_id) or self._ended.get(session_id)
+        return (ended or self._entry(session_id).session).stats(now)
 
     def endpoint_stats(self) -> EndpointStats:
         """The endpoint's own counters."""
@@ -289,7 +293,7 @@ class Endpoint:
         """Drain the events of all sessions, each with the id of its session."""
         events, self._events = self._events, []
         if self._ended or self._ending:
-            self._ended, self._ending = self._ending, set()
+            self._ended, self._ending = self._ending, {}
         return events
 
     def get_timer(self) -> float | None:
@@ -389,7 +393,7 @@ class Endpoint:
     def _remove(self, entry: _Entry, reason: CloseReason) -> None:
         if self._entries.pop(entry.id, None) is None:
             return
-        self._ending.add(entry.id)
+        self._ending[entry.id] = entry.session
         del self._by_ufrag[entry.ufrag]
         for path, route in entry.paths.items():
             if self._by_path.get(path) is entry:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
-from rtcproto import AudioReceived, CloseReason, Event, SessionClosed
-from rtcproto.asyncio.call import MAX_EVENTS, Call
+import pytest
+
+from rtcproto import AudioReceived, CloseReason, Event, SessionClosed, UsageError
+from rtcproto.asyncio.call import MAX_EVENTS, Call, check_handler
 
 
 def audio(number: int) -> AudioReceived:
@@ -14,10 +17,27 @@ def audio(number: int) -> AudioReceived:
     return AudioReceived(b"\xf8", 960 * number, number, None, None, False, 1, 0.0)
 
 
+class Counters:
+    """An endpoint that knows nothing but counters, each time new ones."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def stats(self, session_id: str, now: float) -> tuple[str, int]:
+        """The how manyeth time it was asked."""
+        self.asked += 1
+        return session_id, self.asked
+
+
+def stats(call: Call) -> Any:
+    """What `Counters` said."""
+    return call.stats()
+
+
 def make(handler: Any = None) -> Call:
     """A call of no driver."""
-    nothing: Any = None
-    return Call("id", nothing, lambda: None, handler)
+    endpoint: Any = Counters()
+    return Call("id", endpoint, lambda: None, handler)
 
 
 def collect(call: Call) -> list[Event]:
@@ -84,3 +104,83 @@ def test_audio_after_the_end_goes_nowhere() -> None:
     call.deliver(SessionClosed(reason=CloseReason.PEER))
     call.send_audio(b"\xf8")
     assert len(collect(call)) == 2
+
+
+def test_iteration_after_the_end_is_over_at_once() -> None:
+    """A second loop over the events of a call that ended waits for nothing."""
+    call = make()
+    call.deliver(SessionClosed(reason=CloseReason.PEER))
+    assert len(collect(call)) == 1
+    assert collect(call) == []
+
+
+def test_every_reader_learns_of_the_end() -> None:
+    """Two tasks may wait for events; each gets some, both finish."""
+
+    async def run() -> list[list[Event]]:
+        call = make()
+
+        async def read() -> list[Event]:
+            return [event async for event in call]
+
+        readers = [asyncio.ensure_future(read()) for _ in range(2)]
+        await asyncio.sleep(0)
+        call.deliver(SessionClosed(reason=CloseReason.LOCAL))
+        return [await reader for reader in readers]
+
+    assert sorted(map(len, asyncio.run(run()))) == [0, 1]
+
+
+def test_a_call_with_a_handler_is_not_iterated() -> None:
+    """Nothing would ever come, and the loop would wait for ever."""
+    with pytest.raises(UsageError, match="handler"):
+        collect(make(lambda call, event: None))
+
+
+def test_the_end_and_the_last_statistics_stay() -> None:
+    """What the counters said when the end was delivered, however late one asks."""
+    call = make()
+    assert call.closed is None
+    assert stats(call) == ("id", 1)
+    end = SessionClosed(reason=CloseReason.PEER)
+    call.deliver(end)
+    assert call.closed is end
+    assert stats(call) == stats(call) == ("id", 2)
+
+
+def test_a_broken_session_is_not_asked() -> None:
+    """Its state made the library raise once; the end must arrive all the same."""
+    seen: list[tuple[Event, Any]] = []
+    call = make(lambda call, event: seen.append((event, call.closed)))
+    end = SessionClosed(reason=CloseReason.INTERNAL_ERROR)
+    call.deliver(end)
+    assert seen == [(end, end)]
+    assert stats(call) == ("id", 1)
+
+
+class Handlers:
+    """Objects and methods as handlers."""
+
+    async def slow(self, call: Call, event: Event) -> None:
+        """Never awaited."""
+
+    async def __call__(self, call: Call, event: Event) -> None:
+        """Never awaited."""
+
+    def plain(self, call: Call, event: Event) -> None:
+        """What a handler is."""
+
+
+@pytest.mark.parametrize("handler", [Handlers().slow, Handlers(), partial(Handlers().slow)])
+def test_coroutine_functions_are_no_handlers(handler: Any) -> None:
+    """Nobody awaits them; their body would never run, nor anyone know."""
+    with pytest.raises(UsageError, match="plain function"):
+        check_handler(handler)
+
+
+def test_handlers_are_callable() -> None:
+    """What is None or a function is taken, whatever else is not."""
+    check_handler(None)
+    check_handler(Handlers().plain)
+    with pytest.raises(UsageError, match="a function"):
+        check_handler(7)

@@ -18,6 +18,7 @@ from rtcproto import (
     Identity,
     SessionClosed,
     SessionConfig,
+    UsageError,
 )
 from rtcproto.asyncio import Call, Driver
 from rtcproto.testing import UNIX_TIME, World
@@ -219,3 +220,73 @@ def test_sessions_do_not_share_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({call.id for call in calls}) == 3
     for first, second in itertools.combinations(calls, 2):
         assert bench.server.call(first.id) is not bench.server.call(second.id)
+
+
+def test_a_closed_driver_takes_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would never send a packet; and nothing is created."""
+    bench = Bench(monkeypatch)
+    client = bench.driver(("198.51.100.1", 6000), ice_lite=False)
+    _, offer = client.create_offer()
+    bench.server.close()
+    client.close()
+    with pytest.raises(UsageError, match="closed"):
+        client.create_offer()
+    with pytest.raises(UsageError, match="closed"):
+        bench.server.accept_offer(offer)
+    assert len(bench.server.endpoint) == 0
+
+
+def test_an_async_handler_opens_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before the endpoint makes a session."""
+    bench = Bench(monkeypatch)
+    client = bench.driver(("198.51.100.1", 6000), ice_lite=False)
+
+    async def handler(call: Call, event: Event) -> None:
+        """Never awaited."""
+
+    unsuited: Any = handler
+    _, offer = client.create_offer()
+    with pytest.raises(UsageError, match="plain function"):
+        bench.server.accept_offer(offer, unsuited)
+    with pytest.raises(UsageError, match="plain function"):
+        client.create_offer(unsuited)
+    assert len(bench.server.endpoint) == 0
+    assert len(client.endpoint) == 1
+
+
+def test_statistics_outlive_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler of the end may ask, and so may anyone later, on both sides."""
+    bench = Bench(monkeypatch)
+    at_end: list[Any] = []
+
+    def handler(call: Call, event: Event) -> None:
+        if isinstance(event, SessionClosed):
+            at_end.append(call.stats())
+
+    incoming, outgoing = bench.place(1, handler, echo)
+    bench.run(2.0)
+    outgoing.send_audio(OPUS)
+    bench.run(0.5)
+    outgoing.close()
+    bench.run(1.0)
+    assert [stats.state for stats in at_end] == ["closed"]
+    assert incoming.stats() is at_end[0]
+    assert incoming.closed is not None
+    assert outgoing.stats().outbound_rtp.packets_sent == 1
+    assert outgoing.closed is not None
+
+
+def test_the_end_of_the_block_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`async with` gives the driver itself and closes it, whatever happened inside."""
+    bench = Bench(monkeypatch)
+
+    async def run() -> None:
+        async with bench.server as driver:
+            assert driver is bench.server
+            raise LookupError
+
+    coroutine = run()
+    with pytest.raises(LookupError):
+        coroutine.send(None)
+    with pytest.raises(UsageError, match="closed"):
+        bench.server.create_offer()

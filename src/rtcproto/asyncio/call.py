@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
 from rtcproto.endpoint import Endpoint, SessionId
-from rtcproto.events import Event, SessionClosed
+from rtcproto.errors import UsageError
+from rtcproto.events import CloseReason, Event, SessionClosed
 from rtcproto.session import SessionStats
 
-__all__ = ["MAX_EVENTS", "Call", "EventHandler"]
+__all__ = ["MAX_EVENTS", "Call", "EventHandler", "check_handler"]
 
 # Events a slow reader of `async for event in call` may fall behind by (10 s of
 # audio); beyond it the oldest is dropped.
@@ -21,8 +23,24 @@ MAX_EVENTS = 500
 EventHandler: TypeAlias = Callable[["Call", Event], None]
 
 
+def check_handler(handler: object) -> None:
+    """Raise UsageError for what cannot be an `EventHandler`: a coroutine function, say."""
+    if handler is None:
+        return
+    called = getattr(handler, "__call__", None)  # noqa: B004 - a method may be the coroutine
+    if called is None:
+        raise UsageError("a handler is a function of a call and an event")
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
+        # Nobody would await it: its body would never run.
+        raise UsageError("a handler is a plain function, not `async def`; iterate the call instead")
+
+
 class Call:
-    """One session of a `Driver`. Iterate it for its events, unless it has a handler."""
+    """One session of a `Driver`. Iterate it for its events, unless it has a handler.
+
+    `id` is its name at the driver, `closed` the `SessionClosed` it ended with, or
+    None, `events_dropped` what a slow reader lost.
+    """
 
     def __init__(
         self,
@@ -39,8 +57,9 @@ class Call:
         self._handler = handler
         self._events: deque[Event] = deque()
         self._wake = asyncio.Event()
-        # `SessionClosed` was delivered, though a slow reader may not have come to it.
-        self._over = False
+        # As soon as it is delivered, though a slow reader may not have come to it.
+        self.closed: SessionClosed | None = None
+        self._last_stats: SessionStats | None = None
 
     def send_audio(
         self,
@@ -51,7 +70,7 @@ class Call:
         voice: bool = False,
     ) -> None:
         """Send one Opus packet; see `Session.send_audio`. No effect once the call is over."""
-        if self._over:
+        if self.closed is not None:
             return
         self._endpoint.send_audio(
             self.id, payload, time.monotonic(), timestamp=timestamp, level=level, voice=voice
@@ -69,23 +88,40 @@ class Call:
         self._flush()
 
     def stats(self) -> SessionStats:
-        """What `Session.stats` says of the session now."""
+        """What `Session.stats` says of the session now, or said at its end.
+
+        Raises UsageError if it ended with INTERNAL_ERROR: its counters are not trusted.
+        """
+        if self._last_stats is not None:
+            return self._last_stats
         return self._endpoint.stats(self.id, time.monotonic())
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """Yield events until `SessionClosed`, which is the last."""
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Yield events until `SessionClosed`, which is the last.
+
+        Once it was yielded, another iteration ends at once. Raises UsageError for a
+        call with a handler, which gets them all.
+        """
+        if self._handler is not None:
+            raise UsageError("the events of this call go to its handler")
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[Event]:
         while True:
             while self._events:
                 event = self._events.popleft()
                 yield event
-                if isinstance(event, SessionClosed):
-                    return
+            if self.closed is not None:
+                return
             self._wake.clear()
             await self._wake.wait()
 
     def deliver(self, event: Event) -> None:
         """Hand one event to the handler or the iterator. For the driver."""
-        self._over = isinstance(event, SessionClosed)
+        if isinstance(event, SessionClosed):
+            self.closed = event
+            if event.reason is not CloseReason.INTERNAL_ERROR:
+                self._last_stats = self._endpoint.stats(self.id, time.monotonic())
         if self._handler is not None:
             self._handler(self, event)
             return

@@ -15,10 +15,13 @@ import asyncio
 import logging
 import socket
 import time
+from typing import Self
 
-from rtcproto.asyncio.call import Call, EventHandler
+from rtcproto.asyncio.call import Call, EventHandler, check_handler
+from rtcproto.asyncio.error_log import ErrorLog
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, normalise
 from rtcproto.endpoint import Endpoint, SessionId
+from rtcproto.errors import UsageError
 from rtcproto.events import Event, SessionClosed
 from rtcproto.routing import HEADER_SIZE
 
@@ -39,12 +42,8 @@ MAX_DRAIN = 512
 MAX_READ = MAX_DATAGRAM_IN + 2 * HEADER_SIZE + 1
 
 
-# Seconds between two log lines about errors of the socket of one kind.
-LOG_INTERVAL = 1.0
-
-
 class Driver:
-    """Runs one endpoint on one socket until `close()`. Create it with `open_endpoint`."""
+    """Runs one endpoint on a socket until `close()` or the end of its `async with`."""
 
     def __init__(
         self, endpoint: Endpoint, sock: socket.socket, drain_tick: float = DRAIN_TICK
@@ -62,17 +61,18 @@ class Driver:
         self._timer_at: float | None = None
         self._flush_pending = False
         self._last_wake = 0.0
-        # By what failed: when that was last logged.
-        self._logged: dict[str, float] = {}
+        self._errors = ErrorLog()
         self._loop.add_reader(sock.fileno(), self._on_readable)
 
     def accept_offer(self, offer: str, handler: EventHandler | None = None) -> tuple[Call, str]:
-        """Answer a peer's offer: the call and the answer. Raises as `Endpoint.accept_offer`."""
+        """Answer an offer: call and answer. Raises as the endpoint, UsageError after `close`."""
+        self._check(handler)
         session_id, answer = self.endpoint.accept_offer(offer, time.monotonic())
         return self._new_call(session_id, handler), answer
 
     def create_offer(self, handler: EventHandler | None = None) -> tuple[Call, str]:
-        """Offer a session: the call, to be given the answer, and the offer."""
+        """Offer a session: the call, to be given the answer, and the offer. Raises likewise."""
+        self._check(handler)
         session_id, offer = self.endpoint.create_offer(time.monotonic())
         return self._new_call(session_id, handler), offer
 
@@ -96,6 +96,17 @@ class Driver:
             self._timer.cancel()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self, handler: EventHandler | None) -> None:
+        if self._socket.fileno() < 0:
+            raise UsageError("the driver is closed")
+        check_handler(handler)
 
     def _new_call(self, session_id: SessionId, handler: EventHandler | None) -> Call:
         call = Call(session_id, self.endpoint, self.flush_soon, handler)
@@ -132,7 +143,7 @@ class Driver:
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:  # an ICMP error of an earlier send surfaces here
-                self._log_error("receive", error, now)
+                self._errors.tell("receive", error, now)
                 continue
             received = True
             receive_datagram(data, normalise(source) if v6 else source, now)
@@ -162,7 +173,7 @@ class Driver:
             except OSError as error:
                 # UDP promises nothing; the protocols above retransmit.
                 self.datagrams_unsent += 1
-                self._log_error("send", error, time.monotonic())
+                self._errors.tell("send", error, time.monotonic())
         self._arm(self.endpoint.get_timer())
 
     def _deliver(self, session_id: SessionId, event: Event) -> None:
@@ -177,12 +188,6 @@ class Driver:
             self.handler_errors += 1
             logger.exception("the handler of a call raised; closing that call")
             self.endpoint.close_session(session_id, time.monotonic())
-
-    def _log_error(self, what: str, error: OSError, now: float) -> None:
-        # A dead link fails for every packet of every call; the log tells of it, not of them.
-        if now - self._logged.get(what, -LOG_INTERVAL) >= LOG_INTERVAL:
-            self._logged[what] = now
-            logger.debug("%s: %s", what, error)
 
     def _arm(self, deadline: float | None) -> None:
         if deadline == self._timer_at:
