@@ -21,9 +21,11 @@ from fuzz.samples import (
     rtp_packet,
     token_ufrag,
 )
-from rtcproto import dtls, opus, rtcp, srtp, stun
+from rtcproto import dtls, opus, rtcp, sctp, srtp, stun
 from rtcproto.dtls.protection import RecordLayer
 from rtcproto.routing import PlaintextTokenCodec, RoutingToken, encode_header
+from rtcproto.sctp.chunks import ForwardTsn, Sack
+from rtcproto.sctp.packet import Packet as SctpPacket
 from rtcproto.testing import LinkConfig, PacketPair, World
 
 __all__ = ["main", "seeds"]
@@ -171,6 +173,30 @@ def opus_packets() -> dict[str, bytes]:
     }
 
 
+def sctp_packets() -> dict[str, bytes]:
+    """What two associations say to each other, from the first word to the last."""
+    ends = [sctp.Association(sctp.SctpConfig(), bytes([n]).__mul__, NOW) for n in (1, 2)]
+    said: dict[str, bytes] = {}
+    ends[0].start(NOW)
+    for turn in range(24):
+        now = NOW + turn
+        if turn == 6:
+            ends[0].send_message(1, 51, b"hello" * 300, now)
+        if turn == 10:
+            ends[0].reset_streams([1], now)
+        if turn == 14:
+            ends[1].close(now)
+        for number in (0, 1):
+            for packet in ends[number].packets_to_send():
+                said[f"packet{len(said)}"] = packet
+                ends[1 - number].receive_packet(packet, now)
+    return said | {
+        "forward": SctpPacket(
+            5000, 5000, 1, (ForwardTsn(7, ((1, 2),)), Sack(1, 2, ((2, 3), (5, 5)), (1,)))
+        ).serialize()
+    }
+
+
 def length_prefixed(packets: Iterable[bytes]) -> bytes:
     """What `dtls_machine` takes."""
     return b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
@@ -225,6 +251,12 @@ def seeds() -> dict[str, dict[str, bytes]]:
         },
         "rtcp": compounds,
         "rtp": packets,
+        "sctp_ops": {
+            "call": bytes.fromhex("00 00 80 00 01 04 81 04 01 04 06 00 02 01 0f 81 0f 01 0f"),
+            "snap": bytes.fromhex("00 03 80 03 06 14 03 06 0a 05 04 00 00 05 03 01 0f 81 0f 05 01"),
+            "reset": bytes.fromhex("00 03 80 03 06 00 01 01 0f 81 0f 00 04 00 01 0f 81 0f 00 06"),
+        },
+        "sctp_packet": sctp_packets(),
         "sdp_answer": {"offer": offer, "answer": offer.replace(b"actpass", b"active")},
         "sdp_offer": {"offer": offer, "lf": offer.replace(b"\r\n", b"\n")},
         "session_ops": {

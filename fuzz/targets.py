@@ -24,6 +24,7 @@ from fuzz.samples import (
     TOKENS,
     UNIX_TIME,
 )
+from fuzz.sctp_scene import sctp_ops, sctp_packet
 from fuzz.session_scene import session_ops
 from rtcproto import datachannel, demux, dtls, ice, opus, routing, rtcp, rtp, sdp, srtp, stun
 from rtcproto.dtls.connected import Connected
@@ -321,6 +322,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "relay_ops": relay_ops,
     "rtcp": rtcp_target,
     "rtp": rtp_target,
+    "sctp_ops": sctp_ops,
+    "sctp_packet": sctp_packet,
     "sdp_answer": sdp_answer,
     "sdp_offer": sdp_offer,
     "session_ops": session_ops,
