@@ -63,6 +63,15 @@ def test_c5_without_room_only_the_next_in_line_is_taken() -> None:
     assert len(receiver.receive_data(data(15, 5))) == 1
 
 
+def test_c5_gaps_are_capped_even_where_nothing_is_held() -> None:
+    """C5: unordered messages are delivered at once, but the gaps between them are remembered."""
+    receiver = fresh()
+    for tsn in range(11, 31, 2):
+        receiver.receive_data(Data(tsn, 1, 0, 51, b"x", unordered=True))
+    receiver.end_packet()
+    assert len(receiver.sack().gaps) == CONFIG.max_entries == receiver.received
+
+
 def test_c5_a_peer_that_ignores_every_limit() -> None:
     """C5: next in line without end, and never complete: over twice the limit it is over."""
     receiver = fresh()

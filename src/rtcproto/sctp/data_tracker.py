@@ -54,6 +54,11 @@ class DataTracker:
         self._gap_before = False
         self.due = Acknowledge.NOT
 
+    @property
+    def gaps(self) -> int:
+        """The number of ranges behind the first missing TSN."""
+        return len(self._starts)
+
     def unwrapped(self, tsn: int) -> int:
         """The integer meant by a TSN on the wire."""
         return unwrap(tsn, self.cumulative, 32)

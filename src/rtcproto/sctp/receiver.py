@@ -19,14 +19,15 @@ __all__ = ["Receiver"]
 class Receiver:
     """What comes in, and what is said about it."""
 
-    __slots__ = ("_got_data", "_immediate", "_reassembly", "_tracker", "invalid_stream", "received",
-                 "streams")  # fmt: skip
+    __slots__ = ("_got_data", "_immediate", "_max_gaps", "_reassembly", "_tracker",
+                 "invalid_stream", "received", "streams")  # fmt: skip
 
     def __init__(self, config: SctpConfig, first_tsn: int, streams: int) -> None:
         self._tracker = DataTracker(first_tsn)
         self._reassembly = Reassembly(
             config.receive_window, config.max_entries, config.max_message_size
         )
+        self._max_gaps = config.max_entries
         # Streams that the peer may use.
         self.streams = streams
         # Of the packet at hand: whether it had data, and asked for an answer at once.
@@ -62,7 +63,8 @@ class Receiver:
         tsn = tracker.unwrapped(chunk.tsn)
         if not tracker.is_new(tsn):
             return []
-        if not reassembly.has_room:
+        # Gaps cost memory as well, even where what lies between them was delivered.
+        if not reassembly.has_room or tracker.gaps >= self._max_gaps:
             if reassembly.overflows:
                 raise PeerError("more pieces than any window allows")
             if tsn != tracker.cumulative + 1:
@@ -79,7 +81,7 @@ class Receiver:
         return messages
 
     def receive_forward_tsn(self, chunk: ForwardTsn) -> list[MessageReceived]:
-        """A FORWARD-TSN that was agreed on; ignored unless plausible (row C4)."""
+        """A FORWARD-TSN that was agreed on; ignored unless plausible."""
         tracker = self._tracker
         tsn = tracker.unwrapped(chunk.cumulative)
         # An old one is answered as well: the SACK that it repeats was lost.
