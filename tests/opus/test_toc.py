@@ -1,5 +1,7 @@
 """RFC 6716 section 3: TOC, frame packing, rules R1 to R7, and the in-band FEC flag."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -260,3 +262,10 @@ def test_unbuildable():
     ):
         with pytest.raises(UsageError):
             packet.serialize()
+
+
+@pytest.mark.parametrize("wrong", [b"\xf8", -1, 256, None])
+def test_a_toc_is_one_number(wrong: Any) -> None:
+    """A packet in place of its first byte is told so."""
+    with pytest.raises(UsageError, match="one byte"):
+        parse_toc(wrong)

@@ -141,6 +141,18 @@ class TestSending:
         assert [event.timestamp - first for event in events] == [0, 960, 3840, 960_000]
         assert [event.marker for event in events] == [True, False, False, True]
 
+    @pytest.mark.parametrize("payload", ["text", bytearray(b"\xf8"), None])
+    def test_payloads_are_bytes(self, payload: Any) -> None:
+        """Refused before a sequence number is used up."""
+        with pytest.raises(UsageError, match="is bytes, not"):
+            send(plane(1, True), payload)
+
+    @pytest.mark.parametrize("timestamp", [0.5, "960"])
+    def test_timestamps_are_whole(self, timestamp: Any) -> None:
+        """Samples, not seconds."""
+        with pytest.raises(UsageError, match="whole number"):
+            send(plane(1, True), timestamp=timestamp)
+
     @pytest.mark.parametrize("size", [0, MAX_PAYLOAD + 1])
     def test_sizes(self, size: int) -> None:
         """1 to MAX_PAYLOAD bytes."""

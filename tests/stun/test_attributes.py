@@ -1,5 +1,7 @@
 """STUN attribute values: RFC 8489 section 14, one row per attribute."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +96,10 @@ def test_understood_are_exactly_the_registered():
     """Comprehension is decided by the registry."""
     assert all(is_understood(attribute) for attribute in Attribute)
     assert not is_understood(0x7FFF)
+
+
+def test_a_value_of_a_wrong_type_is_named() -> None:
+    """The sentence speaks of the value, not of what failed inside."""
+    wrong: Any = 7
+    with pytest.raises(UsageError, match="0x0006 takes no value of type int"):
+        encode_value(0x0006, wrong, bytes(12))

@@ -96,7 +96,9 @@ _SAMPLES = tuple((toc.frame_samples * (1, 2, 2, 0)[toc.code]) for toc in _TOCS)
 
 
 def parse_toc(byte: int) -> Toc:
-    """What the first byte (0 to 255) of a packet says."""
+    """What the first byte of a packet says. `UsageError` unless it is an int, 0 to 255."""
+    if not isinstance(byte, int) or not 0 <= byte <= 255:
+        raise UsageError("a TOC is one byte as a number, `payload[0]`")
     return _TOCS[byte]
 
 

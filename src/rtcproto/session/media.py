@@ -43,7 +43,12 @@ MAX_EARLY_PACKETS = 32
 
 
 class MediaPlane:
-    """See the module's docstring. Draws its SSRC, sequence and timestamp starts from `entropy`."""
+    """The RTP, RTCP and SRTP of one session, audio only.
+
+    Call `negotiate` with what the descriptions agreed on, `install_keys` with what
+    DTLS exported, and `start` once the session is connected; then `send_audio` and
+    `receive`. Draws its SSRC, sequence and timestamp starts from `entropy`.
+    """
 
     __slots__ = (
         "_audio",
@@ -203,11 +208,15 @@ class MediaPlane:
             raise UsageError("the session is not connected")
         if not audio.send_allowed:
             raise UsageError("the peer does not receive audio")
+        if not isinstance(payload, bytes):
+            raise UsageError(f"an Opus packet is bytes, not {type(payload).__name__}")
         if not 0 < len(payload) <= MAX_PAYLOAD:
             raise UsageError(f"an Opus packet has 1 to {MAX_PAYLOAD} bytes")
         expected = self._next_timestamp
         if timestamp is None:
             timestamp = 0 if expected is None else expected
+        elif not isinstance(timestamp, int):
+            raise UsageError("a timestamp is a whole number of samples")
         if marker is None:
             # RFC 7587 section 4.1: the marker bit begins a talk spurt after silence.
             marker = expected is None or timestamp > expected

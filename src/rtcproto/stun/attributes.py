@@ -99,7 +99,10 @@ def encode_value(attribute: int, value: AttributeValue, transaction_id: bytes) -
         raise UsageError(f"attribute {attribute:#06x} takes bytes only")
     try:
         return codec[0](value, transaction_id)
-    except (TypeError, ValueError, OverflowError, AttributeError, struct_error) as error:
+    except (TypeError, AttributeError) as error:
+        kind = type(value).__name__
+        raise UsageError(f"attribute {attribute:#06x} takes no value of type {kind}") from error
+    except (ValueError, OverflowError, struct_error) as error:
         raise UsageError(f"attribute {attribute:#06x}: {error}") from error
 
 
