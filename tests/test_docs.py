@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import doctest
+import importlib
 import os
 import re
 import socket
@@ -89,6 +91,14 @@ def test_fences_are_marked_plainly(page: Path) -> None:
     """One word of a known language: nothing that hides a block from the test above."""
     words = {info for info, _, _ in fences(page.read_text(encoding="utf-8"))}
     assert words <= LANGUAGES
+
+
+@pytest.mark.parametrize("package", ["opus", "rtp", "sdp"])
+def test_examples_of_packages_run(package: str) -> None:
+    """The sessions in the docstring of a package say what Python says."""
+    module = importlib.import_module(f"rtcproto.{package}")
+    assert ">>> " in (module.__doc__ or "")
+    assert doctest.testmod(module).failed == 0
 
 
 def test_the_reader_of_fences_itself() -> None:

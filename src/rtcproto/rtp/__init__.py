@@ -1,4 +1,9 @@
-"""RTP: the packet, its header extensions, and the sending and receiving side of a stream."""
+"""RTP: the packet, its header extensions, and the sending and receiving side of a stream.
+
+>>> packet = RtpPacket(111, True, 1, 960, 0x1234, b"payload")
+>>> RtpPacket.parse(packet.serialize()) == packet
+True
+"""
 
 from rtcproto.rtp.extensions import (
     AudioLevel,

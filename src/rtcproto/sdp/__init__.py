@@ -3,6 +3,12 @@
 `parse` turns text into a `SessionDescription`, `str` turns it back.
 `build_answer` serves an offer; `build_offer` and `negotiate` are the calling
 side. All of it is pure: no clock, no entropy, no network.
+
+>>> text = "v=0\\r\\no=- 1 1 IN IP4 0.0.0.0\\r\\ns=-\\r\\nt=0 0\\r\\na=ice-lite\\r\\n"
+>>> parse(text).ice_lite
+True
+>>> str(parse(text)) == text
+True
 """
 
 from rtcproto.sdp.answer import build_answer
