@@ -93,7 +93,13 @@ class _Entry:
 
 
 class Endpoint:
-    """See the module's docstring. `unix_time` is wall time in seconds at `now`."""
+    """The sessions of one socket: give it what arrives, send what it gives.
+
+    Open sessions with `accept_offer`, or `create_offer` and `accept_answer`. After
+    each of these, `receive_datagram` or `handle_timer`: drain `next_events` and
+    `datagrams_to_send`, then wait until `get_timer`. `unix_time` is wall time in
+    seconds at `now`.
+    """
 
     __slots__ = (
         "_by_path",

@@ -57,8 +57,10 @@ class _Channel:
 
 
 class ChannelManager:
-    """See the module's docstring.
+    """The channels of one SCTP association: their ids, their opening and their closing.
 
+    Hand it the association's events, drain its commands for the association and
+    its events for the application; the module's docstring tells the rules.
     `is_client` is our DTLS role; `max_message_size` what the peer said it takes,
     in bytes (0: no limit).
     """

@@ -3,8 +3,8 @@
 A routing token is an index into this list and never an address, so the list is
 all that a relay can be made to send to. Therefore it is vetted when it is made:
 special addresses are refused unless a network that contains them is named, and the
-relay's own addresses are refused always (threat rows R1 and R10). Host names are
-refused: nothing in the library resolves names.
+relay's own addresses are refused always (it would send to itself for ever). Host
+names are refused: nothing in the library resolves names.
 
 Text form, one entry per line, as on the command line of the relay:
 

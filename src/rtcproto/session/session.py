@@ -35,11 +35,11 @@ __all__ = ["Session"]
 
 
 class Session:
-    """See the module's docstring.
+    """One call: give it datagrams and deadlines, drain what it gives (the package shows the loop).
 
-    `unix_time` is wall time in seconds at `now`; `ufrag` the local ICE username
-    fragment (a random one by default). Raises UsageError for a ufrag that is
-    not 4 to 256 ice-chars.
+    Begin by `accept_offer`, or `create_offer` and `accept_answer`; `send_audio` once `Connected`.
+    `unix_time` is wall time in seconds at `now`; `ufrag` the local ICE username fragment
+    (a random one by default): UsageError unless 4 to 256 ice-chars; descriptions take 32.
     """
 
     __slots__ = (
@@ -271,7 +271,7 @@ class Session:
 
     def _receive_media(self, data: bytes, kind: Kind, path: Path, now: float) -> bool:
         # Media is taken only where a check with a good MAC came from: nothing is
-        # ever learned from RTP (threat S1), not even that it should be decrypted.
+        # ever learned from RTP, which anyone can forge, not even that it should be decrypted.
         if not self._transport.is_validated(path):
             return False
         return self._media.receive(data, kind, now)
