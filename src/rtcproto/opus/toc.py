@@ -97,8 +97,10 @@ _SAMPLES = tuple((toc.frame_samples * (1, 2, 2, 0)[toc.code]) for toc in _TOCS)
 
 def parse_toc(byte: int) -> Toc:
     """What the first byte of a packet says. `UsageError` unless it is an int, 0 to 255."""
-    if not isinstance(byte, int) or not 0 <= byte <= 255:
+    if not isinstance(byte, int):
         raise UsageError("a TOC is one byte as a number, `payload[0]`")
+    if not 0 <= byte <= 255:
+        raise UsageError("a TOC is one byte, 0 to 255")
     return _TOCS[byte]
 
 
