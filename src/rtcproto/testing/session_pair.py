@@ -6,7 +6,7 @@ answers, as a browser and a transceiver would be.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from rtcproto.config import SessionConfig
 from rtcproto.dtls import Identity
@@ -22,6 +22,8 @@ __all__ = ["UNIX_TIME", "SessionPair"]
 
 # Wall time at the start of every simulated call: 2026-01-01, 00:00 UTC.
 UNIX_TIME = 1_767_225_600.0
+
+_E = TypeVar("_E", bound=Event)
 
 
 class SessionPair(Pair[Session, Session]):
@@ -101,7 +103,7 @@ class SessionPair(Pair[Session, Session]):
         """The payloads that `session` received, in order of arrival."""
         return [event.payload for event in self.events(session, AudioReceived)]
 
-    def events(self, session: Session, kind: type[Event]) -> list[Any]:
+    def events(self, session: Session, kind: type[_E]) -> list[_E]:
         """The events of one kind that `session` reported, in order."""
         host = self.first if session is self.client else self.second
         return [event for _, event in host.events if isinstance(event, kind)]
