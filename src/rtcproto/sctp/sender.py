@@ -61,6 +61,12 @@ class Sender:
         return self.queue.empty and self.outstanding.empty
 
     @property
+    def has_work(self) -> bool:
+        """Whether `fill` could find something to send, if there is room for it."""
+        outstanding = self.outstanding
+        return not self.queue.empty or outstanding.has_lost or outstanding.must_forward
+
+    @property
     def charge(self) -> int:
         """What counts against the send buffer."""
         return self.queue.charge + self.outstanding.charge

@@ -91,8 +91,8 @@ class StreamReset:
 
     @property
     def has_work(self) -> bool:
-        """Whether a new request could be made."""
-        return bool(self._waiting) and self._request is None
+        """Whether an answer waits, or a new request could be made."""
+        return bool(self._responses) or (bool(self._waiting) and self._request is None)
 
     def is_closing(self, stream: int) -> bool:
         """Whether a reset of the stream was asked for and not answered."""

@@ -165,6 +165,17 @@ class Transfer:
                 case _:
                     assert_never(timer)
 
+    @property
+    def _has_work(self) -> bool:
+        """Whether `packets` could find anything: most packets received leave nothing to say."""
+        return (
+            self.receiver.due is Acknowledge.NOW
+            or self.sender.has_work
+            or self._resend_request
+            or self._reset.has_work
+            or self.receiver.invalid_stream is not None
+        )
+
     # Outputs
 
     def get_timer(self) -> float | None:
@@ -187,6 +198,8 @@ class Transfer:
 
     def packets(self, control: Sequence[bytes], now: float) -> list[bytes]:
         """What leaves now, as packet bodies: `control` chunks first, then our own, then data."""
+        if not (control or self._control or self._has_work):
+            return []
         packer = Packer(self._config.mtu - HEADER_SIZE)
         for chunk in (*control, *self._control):
             packer.add(chunk)
