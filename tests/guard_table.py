@@ -29,6 +29,7 @@ class Guard:
 _STUN = "STUN and ICE"
 _DTLS = "DTLS"
 _SRTP = "SRTP, RTP and RTCP"
+_SCTP = "SCTP"
 _SDP = "Session descriptions"
 _RELAY = "Routing and relay"
 _SESSION = "Session"
@@ -38,6 +39,7 @@ _T_ICE = "tests/threats/test_ice.py"
 _T_AGENT = "tests/threats/test_ice_agent.py"
 _T_SRTP = "tests/threats/test_srtp.py"
 _T_RELAY = "tests/threats/test_relay.py"
+_T_SCTP = "tests/threats/test_sctp.py"
 _T_SDP = "tests/threats/test_sdp.py"
 _T_STUN = "tests/threats/test_stun.py"
 _T_RTCP = "tests/threats/test_rtcp_opus.py"
@@ -169,17 +171,17 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _STUN,
         "lite: a replayed transaction from elsewhere is ignored",
-        "ice/lite.py",
-        "if earlier != path or answers >= self._answer_limit(path):",
-        "if answers >= self._answer_limit(path):",
+        "ice/memory.py",
+        "            return known[1] if known[0] == path else None\n",
+        "            return known[1]\n",
         (f"{_LITE}::test_same_transaction_from_another_address_is_ignored",),
     ),
     Guard(
         _STUN,
         "lite: answers per transaction",
         "ice/lite.py",
-        "if earlier != path or answers >= self._answer_limit(path):",
-        "if earlier != path:",
+        "if answers is None or answers >= self._answer_limit(path):",
+        "if answers is None:",
         (f"{_LITE}::test_retransmission_is_answered_again_and_changes_nothing",),
     ),
     Guard(
@@ -193,9 +195,9 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _STUN,
         "lite: transactions remembered",
-        "ice/lite.py",
-        "if len(self._answers) > self._config.max_transactions:",
-        "if False:",
+        "ice/memory.py",
+        "        if len(self) > self._limit:\n",
+        "        if False:\n",
         (f"{_LITE}::test_memory_of_transactions_is_bounded",),
     ),
     Guard(
@@ -1381,5 +1383,148 @@ GUARDS: tuple[Guard, ...] = (
         "        if len(self._events) >= MAX_EVENTS:\n",
         "        if False:\n",
         ("tests/asyncio/test_call.py::test_slow_reader_loses_the_oldest",),
+    ),
+    # -- SCTP
+    Guard(
+        _SCTP,
+        "the packet's checksum is right",
+        "sctp/packet.py",
+        "if (checksum or not zero_checksum) and checksum != _checksum(data):",
+        "if False:",
+        ("tests/sctp/test_packet.py::test_every_flipped_bit_is_noticed",),
+    ),
+    Guard(
+        _SCTP,
+        "a chunk's length lies within the packet",
+        "sctp/packet.py",
+        "if length < 4 or end > total:",
+        "if length < 4:",
+        ("tests/sctp/test_packet.py::test_c3_lengths_below_four_or_beyond_the_packet",),
+    ),
+    Guard(
+        _SCTP,
+        "a packet carries our verification tag",
+        "sctp/gate.py",
+        "            return hmac.compare_digest(tag, ours)\n",
+        "            return True\n",
+        (
+            f"{_T_SCTP}::test_c2_guessed_aborts",
+            "tests/sctp/test_gate.py::test_c2_every_chunk_under_every_tag",
+        ),
+    ),
+    Guard(
+        _SCTP,
+        "an INIT comes under tag zero",
+        "sctp/gate.py",
+        "return alone and packet.tag == 0",
+        "return alone",
+        ("tests/sctp/test_gate.py::test_c2_every_chunk_under_every_tag",),
+    ),
+    Guard(
+        _SCTP,
+        "a reflected tag is the peer's",
+        "sctp/gate.py",
+        "return theirs != _NO_TAG and hmac.compare_digest(tag, theirs)",
+        "return True",
+        (f"{_T_SCTP}::test_c2_guessed_aborts",),
+    ),
+    Guard(
+        _SCTP,
+        "a cookie is ours",
+        "sctp/cookie.py",
+        "if not hmac.compare_digest(self._mac(body), cookie[:_MAC_SIZE]):",
+        "if False:",
+        ("tests/sctp/test_cookie.py::test_c2_every_changed_bit_is_noticed",),
+    ),
+    Guard(
+        _SCTP,
+        "a cookie has an age",
+        "sctp/handshake.py",
+        "    if now - state.made_at > age_limit:\n",
+        "    if False:\n",
+        ("tests/sctp/test_setup.py::test_a_cookie_that_is_too_old",),
+    ),
+    Guard(
+        _SCTP,
+        "a FORWARD-TSN is plausible",
+        "sctp/receiver.py",
+        "if not tracker.cumulative < tsn <= tracker.cumulative + MAX_AHEAD:",
+        "if not tracker.cumulative < tsn:",
+        (f"{_T_SCTP}::test_c4_jumps_that_cannot_be",),
+    ),
+    Guard(
+        _SCTP,
+        "entries of the reassembly are capped",
+        "sctp/reassembly.py",
+        "return self.entries < self._max_entries and self.charge < self._window",
+        "return True",
+        (
+            "tests/sctp/test_reassembly.py::test_c5_entries_are_capped",
+            "tests/sctp/test_receiver.py::test_c5_without_room_only_the_next_in_line_is_taken",
+        ),
+    ),
+    Guard(
+        _SCTP,
+        "gaps between received chunks are capped",
+        "sctp/receiver.py",
+        "if not reassembly.has_room or tracker.gaps >= self._max_gaps:",
+        "if not reassembly.has_room:",
+        ("tests/sctp/test_receiver.py::test_c5_gaps_are_capped_even_where_nothing_is_held",),
+    ),
+    Guard(
+        _SCTP,
+        "a peer that ignores every limit is left",
+        "sctp/receiver.py",
+        "            if reassembly.overflows:\n",
+        "            if False:\n",
+        ("tests/sctp/test_receiver.py::test_c5_a_peer_that_ignores_every_limit",),
+    ),
+    Guard(
+        _SCTP,
+        "only what was sent is acknowledged",
+        "sctp/outstanding.py",
+        "if cumulative >= self.next_tsn or _last(sack.gaps) + cumulative >= self.next_tsn:",
+        "if False:",
+        (f"{_T_SCTP}::test_c6_acknowledging_what_was_not_sent",),
+    ),
+    Guard(
+        _SCTP,
+        "the peer's limit on messages",
+        "sctp/association.py",
+        "if self._max_out and len(data) > self._max_out:",
+        "if False:",
+        (f"{_T_SCTP}::test_c8_the_peers_limit_is_honoured",),
+    ),
+    Guard(
+        _SCTP,
+        "our limit on messages",
+        "sctp/reassembly.py",
+        "        if run.size > self._max_message:\n",
+        "        if False:\n",
+        (f"{_T_SCTP}::test_c8_our_limit_is_enforced",),
+    ),
+    Guard(
+        _SCTP,
+        "one error report per round",
+        "sctp/association.py",
+        "if chunk.type & 0x40 and transfer is not None and not self._control:",
+        "if chunk.type & 0x40 and transfer is not None:",
+        ("tests/sctp/test_association.py::test_unknown_chunks_get_one_report",),
+    ),
+    Guard(
+        _SCTP,
+        "a reset request in its turn",
+        "sctp/stream_reset.py",
+        "        if sequence == self._expected:\n",
+        "        if True:\n",
+        ("tests/sctp/test_stream_reset.py::test_a_wrong_sequence_number",),
+    ),
+    Guard(
+        _SCTP,
+        "the send buffer has a limit",
+        "sctp/sender.py",
+        "if self.charge + len(message.data) + MESSAGE_OVERHEAD > self._buffer:",
+        "if False:",
+        ("tests/sctp/test_sender.py::test_the_buffer_is_a_limit",),
     ),
 )

@@ -17,6 +17,9 @@ from rtcproto.sctp import (
     SctpCloseReason,
     SctpConfig,
 )
+from rtcproto.sctp.control_chunks import Abort, Error, Unknown
+from rtcproto.sctp.packet import Packet
+from rtcproto.sctp.parameters import Cause, Parameter
 from rtcproto.testing import SECOND_ADDRESS, LinkConfig, PacketAdapter
 from tests.support.contract import NOW, PEER, MachineContract, Subject
 from tests.support.sctp import CONFIG, AssociationPair, seeded
@@ -332,3 +335,19 @@ class TestContract(MachineContract, examples=15):
             # Whatever arrives came out of DTLS, from the peer.
             amplification=1e9,
         )
+
+
+def test_unknown_chunks_get_one_report() -> None:
+    """RFC 9260 section 3.2: those that ask for one; a packet full of them gets one all the same."""
+    pair = AssociationPair(GOOD)
+    pair.connect()
+    tag = int.from_bytes(pair.first.local_init()[4:8], "big")
+    chunks = tuple(Unknown(kind, 0, b"") for kind in (0x80, 0xC5, 0xC6, 0xC7))
+    pair.first.receive_packet(Packet(5000, 5000, tag, chunks).serialize(), pair.now)
+    (answer,) = pair.first.packets_to_send()
+    (error,) = Packet.parse(answer, True).chunks
+    assert error == Error((Parameter(Cause.UNRECOGNIZED_CHUNK, b"\xc5\0\0\4"),))
+    # 3.2: without the high bit nothing behind it is looked at.
+    chunks = (Unknown(0x3F, 0, b""), Abort())
+    pair.first.receive_packet(Packet(5000, 5000, tag, chunks).serialize(), pair.now)
+    assert pair.first.state is AssociationState.ESTABLISHED
