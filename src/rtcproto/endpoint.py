@@ -45,9 +45,10 @@ Path: TypeAlias = tuple[Address, Address | None]
 # relay's rule for flows (both must agree on who owns a client's address).
 PATH_TAKEOVER = 15.0
 
-# Paths one session may hold here, a little more than ICE remembers (8), so that
-# the two evictions need not agree; the oldest goes, one without proof first.
-MAX_PATHS = 16
+# Paths one session may hold here. More than ICE remembers (8) or has set aside
+# (64): the answer of a roaming client comes from an address that is no more than
+# one of many while old checks are replayed. The first one without proof goes.
+MAX_PATHS = 128
 
 # Relay hosts remembered as believed, so that their addresses are parsed once.
 MAX_TRUSTED_HOSTS = 1024
@@ -446,10 +447,10 @@ class Endpoint:
 
     def _forget_oldest_path(self, entry: _Entry) -> None:
         # Proven ones last: whoever replays checks from many addresses proves none.
-        path = min(
-            entry.paths,
-            key=lambda key: (entry.session.is_proven(key), entry.paths[key].last_heard),
-        )
+        # They are few, so the first other one is found soon, whatever the flood.
+        path = next((key for key in entry.paths if not entry.session.is_proven(key)), None)
+        if path is None:
+            path = min(entry.paths, key=lambda key: entry.paths[key].last_heard)
         del entry.paths[path]
         if self._by_path.get(path) is entry:
             del self._by_path[path]

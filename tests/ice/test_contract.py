@@ -38,7 +38,8 @@ def test_defaults_are_the_rfcs() -> None:
     config = IceConfig()
     assert (config.consent_timeout, config.consent_interval) == (30.0, 5.0)
     assert (config.pacing, config.request_rto) == (0.05, 0.5)
-    assert (config.max_paths, config.max_remote_candidates, config.max_transactions) == (8, 64, 256)
+    assert (config.max_paths, config.max_remote_candidates) == (8, 64)
+    assert config.max_transactions == 4096
 
 
 def test_events_and_stats_are_plain_values() -> None:

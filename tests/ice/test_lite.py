@@ -413,7 +413,7 @@ def test_memory_of_transactions_is_bounded():
     checks = [peer.check() for _ in range(5)]
     for check in checks:
         machine.receive_datagram(check, A, 0.0)
-    assert len(machine._answers) == 4
+    assert len(machine._memory) == 4
     assert machine.receive_datagram(checks[0], B, 0.0)
     assert not machine.receive_datagram(checks[4], B, 0.0)
 

@@ -1,7 +1,9 @@
 """The path table alone: what is kept, what is selected, what silence does."""
 
 from rtcproto.ice.contract import PathLost, PathProven, PathSelected, PathValidated
-from rtcproto.ice.paths import SILENCE_BEFORE_MOVE, PathTable
+from rtcproto.ice.lite import PROVING
+from rtcproto.ice.paths import MAX_EVICTED, SILENCE_BEFORE_MOVE, PathTable
+from rtcproto.stun import Transaction
 
 A, B, C = ((("192.0.2.1", port), None) for port in (1, 2, 3))
 
@@ -94,3 +96,57 @@ def test_clear_is_silent():
     table.clear()
     assert table.next_events() == []
     assert (table.selected, table.deadline()) == (None, None)
+
+
+def waiting(table, path, now):
+    """A nominated path whose proving request left at `now`."""
+    state = table.heard(path, now)
+    state.proving = Transaction.start(bytes(12), b"request", PROVING, now)
+    state.asked = True
+    table.nominate(path)
+    return state
+
+
+def test_a_path_pushed_out_is_kept_while_its_answer_may_come():
+    """It comes back as it was, nomination included, and is selected when proven."""
+    table = PathTable(2, 30.0)
+    proven(table, A, 0.0)
+    state = waiting(table, B, 1.0)
+    table.heard(C, 1.0)
+    assert table.get(B) is None
+    assert table.waiting(B, 2.0) is state
+    table.restore(B, state, 2.0)
+    assert table.get(B) is state
+    table.prove(B, 2.0)
+    assert table.selected == B
+
+
+def test_a_path_pushed_out_is_forgotten_with_its_request():
+    """Neither one that was never asked, nor one whose request has been given up."""
+    table = PathTable(2, 30.0)
+    proven(table, A, 0.0)
+    state = waiting(table, B, 1.0)
+    table.heard(C, 1.0)
+    given_up = 1.0 + PROVING.offsets()[-1]
+    assert table.waiting(B, given_up) is None
+    table.forget_silent(given_up)
+    table.restore(B, state, given_up)
+    state.asked = False
+    table.heard(C, given_up)
+    assert table.waiting(B, 2.0) is None
+    other = waiting(table, B, 1.0)
+    table.heard(C, 1.0)
+    assert table.waiting(B, 2.0) is other
+    table.forget_evicted()
+    assert table.waiting(B, 2.0) is None
+
+
+def test_paths_pushed_out_are_bounded():
+    """The oldest is forgotten."""
+    table = PathTable(2, 30.0)
+    proven(table, A, 0.0)
+    paths = [(("203.0.113.9", 1024 + number), None) for number in range(MAX_EVICTED + 2)]
+    for path in paths:
+        waiting(table, path, 1.0)
+    assert table.waiting(paths[0], 1.0) is None
+    assert table.waiting(paths[1], 1.0) is not None

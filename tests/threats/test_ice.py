@@ -18,6 +18,7 @@ from tests.support.ice_peer import CLIENT, SERVER, Peer, lite
 
 VICTIM = ("192.0.2.1", 40000)
 RELAY = ("198.51.100.1", 3478)
+ROAMED = ("192.0.2.9", 40009)
 ATTACKERS = [("203.0.113.7", 1024 + n) for n in range(100)]
 SERVER_KEY = ShortTermKey(SERVER.pwd)
 USERNAME = f"{SERVER.ufrag}:{CLIENT.ufrag}"
@@ -38,7 +39,8 @@ def state_of(machine):
     return (
         paths,
         machine.selected_path,
-        dict(machine._answers),
+        dict(machine._memory._recent),
+        len(machine._memory),
         machine._credit,
         machine.get_timer(),
     )
@@ -84,7 +86,7 @@ def test_r5_replayed_check_moves_nothing():
 
 
 def test_r5_replay_older_than_the_memory():
-    """A check older than 256 others may draw one answer, no larger than itself, and no media."""
+    """A check older than 4,096 others may draw one answer, no larger than itself, and no media."""
     machine, peer = connected()
     captured = peer.check(nominate=True)
     machine.receive_datagram(captured, VICTIM, 1.0, RELAY)
@@ -103,6 +105,51 @@ def test_r5_replay_older_than_the_memory():
     assert len(list(machine._paths.items())) <= IceConfig().max_paths
     assert machine.selected_path == (VICTIM, RELAY)
     assert not any(machine.is_proven((attacker, RELAY)) for attacker in ATTACKERS)
+
+
+def roam_under_replay(config, recorded, rate):
+    """Seconds until media follows a client to a new address, a second into a replay."""
+    machine, peer = lite(config), Peer()
+    peer.exchange(machine, VICTIM, 0.0, nominate=True)
+    now, checks = 0.0, []
+    for _ in range(recorded):
+        now += 2.5
+        checks.append(peer.check(nominate=True))
+        machine.receive_datagram(checks[-1], VICTIM, now)
+        machine.datagrams_to_send()
+    started, replays, steps = now, 0, 0
+    answers = []
+    while now < started + 10.0:
+        # A millisecond at a time; 50 ms from our request to its answer.
+        now, steps = now + 0.001, steps + 1
+        while replays < steps * rate / 1000:
+            source = ("203.0.113.66", 1024 + replays % 60_000)
+            machine.receive_datagram(checks[replays % recorded], source, now)
+            replays += 1
+        if steps % 500 == 0 and steps >= 1000:
+            machine.receive_datagram(peer.check(nominate=True), ROAMED, now)
+        while answers and answers[0][0] <= now:
+            machine.receive_datagram(peer.answer(answers.pop(0)[1]), ROAMED, now)
+        if machine.get_timer() <= now:
+            machine.handle_timer(now)
+        answers += [
+            (now + 0.05, datagram.data)
+            for datagram in machine.datagrams_to_send()
+            if datagram.destination == ROAMED and Message.parse(datagram.data).cls == Class.REQUEST
+        ]
+        if machine.selected_path == (ROAMED, None):
+            return now - started - 1.0
+    return None
+
+
+def test_r5_replays_do_not_keep_a_client_from_roaming():
+    """300 recorded checks, replayed at 400 a second: all are remembered, media moves at once."""
+    assert roam_under_replay(IceConfig(), 300, 400) < 0.1
+
+
+def test_r5_replays_older_than_the_memory_do_not_either():
+    """The same with a memory of 8: each replay is a new path, and the proof outlives its place."""
+    assert roam_under_replay(IceConfig(max_transactions=8), 300, 400) < 3.0
 
 
 def _without_valid_integrity():

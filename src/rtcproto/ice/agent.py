@@ -35,6 +35,7 @@ from rtcproto.ice.candidate import Candidate
 from rtcproto.ice.checklist import Checklist
 from rtcproto.ice.contract import Credentials, IceConfig, IceEvent, IceStats, Path, Timer
 from rtcproto.ice.counters import Counters, Reason
+from rtcproto.ice.memory import TransactionMemory
 from rtcproto.ice.outstanding import Outstanding, OutstandingCheck, Purpose
 from rtcproto.ice.pair import CandidatePair, PairState
 from rtcproto.ice.role import Role
@@ -65,13 +66,13 @@ class IceAgent:
         "_counters",
         "_entropy",
         "_locals",
+        "_memory",
         "_next_slot",
         "_now",
         "_out",
         "_outstanding",
         "_remotes",
         "_role",
-        "_seen",
         "_selection",
         "_timers",
     )
@@ -100,7 +101,7 @@ class IceAgent:
         # RFC 8445 section 14: the earliest time of the next check.
         self._next_slot = now
         # The newest transaction ids we answered, and the path of each.
-        self._seen: dict[bytes, tuple[Address, Address | None]] = {}
+        self._memory = TransactionMemory(config.max_transactions)
         # Outputs and counters.
         self._out: list[Datagram] = []
         self._counters = Counters()
@@ -281,10 +282,10 @@ class IceAgent:
         now: float,
     ) -> bool:
         path = (source, base)
-        seen = self._seen.get(message.transaction_id)
-        if seen is not None:
-            if seen != path:
-                return self._counters.reject(Reason.REPLAY)
+        answers = self._memory.recall(message.transaction_id, path)
+        if answers is None:
+            return self._counters.reject(Reason.REPLAY)
+        if answers:
             # A retransmission is answered and means nothing new.
             self._answer(message, path, self._binding.success(message.transaction_id, source))
             return True
@@ -301,9 +302,7 @@ class IceAgent:
         if self._role.yields_to(request):
             self._take_role()
         self._counters.requests_received += 1
-        if len(self._seen) >= self._config.max_transactions:
-            del self._seen[next(iter(self._seen))]
-        self._seen[message.transaction_id] = path
+        self._memory.remember(message.transaction_id, path, 1)
         self._answer(message, path, self._binding.success(message.transaction_id, source))
         pair = self._checklist.get(source, base) or self._learn_remote(path, request.priority)
         if pair is None:

@@ -62,8 +62,9 @@ class IceConfig:
     # what one peer can make us remember (the oldest unselected path goes first).
     max_paths: int = 8
     max_remote_candidates: int = 64
-    # The last transaction ids of a session that are remembered against replay.
-    max_transactions: int = 256
+    # The last transaction ids of a session that are remembered against replay:
+    # nearly three hours of a browser's checks; `memory` has the reason and the cost.
+    max_transactions: int = 4096
 
 
 @attrs.frozen(kw_only=True)

@@ -21,11 +21,12 @@ A path that brings no fresh authentic message for `IceConfig.consent_timeout` is
 forgotten; if it was the selected one, or the last one, `PathLost` says that
 sending must stop. A new check starts everything again.
 
-Replays: neither address nor time is under the MAC. The newest
-`max_transactions` ids are remembered with their path; one that comes from
-another path has no effect, one from the same path is a retransmission: it is
-answered (at most `MAX_ANSWERS` times, once only on an unproven path beside a
-selected one) and refreshes nothing.
+Replays: neither address nor time is under the MAC, so `memory` keeps the newest
+`max_transactions` ids. One that comes from another path has no effect; one from
+the same path is a retransmission while it is recent: it is answered (at most
+`MAX_ANSWERS` times, once only on an unproven path beside a selected one) and
+refreshes nothing. Replays older than that look like new paths. They can push a
+roaming peer's new path out of the table, but not its proof: see `paths`.
 
 Bytes: an answer is never larger than its request, and everything sent stays
 within what authentic messages have brought plus `ALLOWANCE`.
@@ -54,6 +55,7 @@ from rtcproto.ice.contract import (
     Path,
     Timer,
 )
+from rtcproto.ice.memory import TransactionMemory
 from rtcproto.ice.paths import PathState, PathTable
 from rtcproto.stun import (
     Attribute,
@@ -109,13 +111,13 @@ class IceLite:
     """
 
     __slots__ = (
-        "_answers",
         "_candidates",
         "_closed",
         "_config",
         "_credit",
         "_entropy",
         "_key",
+        "_memory",
         "_now",
         "_out",
         "_paths",
@@ -162,9 +164,9 @@ class IceLite:
         self._tiebreaker = int.from_bytes(entropy(8), "big")
         self._candidates: list[Candidate] = []
 
-        # Paths; transaction id -> (path, times answered), oldest first; bytes left to send.
+        # Paths; transaction ids that came; bytes left to send.
         self._paths = PathTable(config.max_paths, config.consent_timeout)
-        self._answers: dict[bytes, tuple[Path, int]] = {}
+        self._memory = TransactionMemory(config.max_transactions)
         self._credit = ALLOWANCE
 
         # Outputs and counters.
@@ -260,7 +262,7 @@ class IceLite:
             if state.proving is not None:
                 match state.proving.advance(now):
                     case Due.RETRANSMIT:
-                        self._send_proving(path, state.proving)
+                        state.asked |= self._send_proving(path, state.proving)
                     case Due.TIMED_OUT:
                         # Not fatal: the next fresh check there tries again.
                         state.proving = None
@@ -295,6 +297,7 @@ class IceLite:
         )
         self._remote_key = key
         self._username = self._server_half + credentials.ufrag.encode()
+        self._paths.forget_evicted()
         for path, state in self._paths.items():
             state.proving = None
             self._prove(path, state, now)
@@ -314,7 +317,7 @@ class IceLite:
         self._advance(now)
         self._closed = True
         self._paths.clear()
-        self._answers.clear()
+        self._memory.clear()
         self._timers.stop_all()
         self._out = []
 
@@ -349,8 +352,8 @@ class IceLite:
             return self._reject("integrity")
         now = self._advance(now)
         transaction_id = message.transaction_id
-        earlier, answers = self._answers.get(transaction_id, (path, 0))
-        if earlier != path or answers >= self._answer_limit(path):
+        answers = self._memory.recall(transaction_id, path)
+        if answers is None or answers >= self._answer_limit(path):
             return self._reject("replay")
         unknown = message.unknown_required
         answer = (
@@ -360,9 +363,7 @@ class IceLite:
         )
         if len(answer) > len(message.raw):
             return self._reject("short")
-        self._answers[transaction_id] = (path, answers + 1)
-        if len(self._answers) > self._config.max_transactions:
-            del self._answers[next(iter(self._answers))]
+        self._memory.remember(transaction_id, path, answers + 1)
         self._requests_received += 1
         self._responses_sent += 1
         self._credit += len(message.raw) - len(answer)
@@ -401,7 +402,7 @@ class IceLite:
         )
 
     def _receive_success(self, message: Message, path: Path, now: float) -> bool:
-        state = self._paths.get(path)
+        state = self._paths.waiting(path, max(now, self._now))
         # RFC 8445 section 7.2.5.2.1: source and destination of the response must
         # mirror those of the request; here that is what the proof consists of.
         if (
@@ -425,6 +426,7 @@ class IceLite:
             self._rtt = round_trip
             self._rtt_total += round_trip
         state.proving = None
+        self._paths.restore(path, state, now)
         self._paths.prove(path, now)
         self._paths.leave_silent(now)
         return True
@@ -438,15 +440,16 @@ class IceLite:
         transaction_id = self._entropy(12)
         data = self._request.build(transaction_id)
         state.proving = Transaction.start(transaction_id, data, PROVING, now)
-        self._send_proving(path, state.proving)
+        state.asked = self._send_proving(path, state.proving)
 
-    def _send_proving(self, path: Path, proving: Transaction) -> None:
+    def _send_proving(self, path: Path, proving: Transaction) -> bool:
         # Without credit this transmission is skipped; a later one may find some.
         if len(proving.data) > self._credit:
-            return
+            return False
         self._credit -= len(proving.data)
         self._requests_sent += 1
         self._out.append(Datagram(proving.data, *path))
+        return True
 
     # Private: bookkeeping
 

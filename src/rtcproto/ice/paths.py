@@ -7,12 +7,18 @@ proof. It answers with events.
 The rules, in the order in which they apply to a path:
 
 - *validated*: an authentic check came. At most `max_paths` are kept; the oldest
-  that is not selected gives way, one without proof first.
+  that is not selected gives way, one without proof first. If its proving request
+  is on its way, its state is set aside until that would have been given up: an
+  answer, or another check, brings the path back as it was.
 - *proven*: the peer answered our own request there. Only now can it be selected.
 - *selected*: it was nominated; or nothing was selected; or the selected path
   has been silent for `SILENCE_BEFORE_MOVE` and this one has been heard since.
 - forgotten: nothing was heard on it for `lifetime` seconds. `PathLost` tells of
   the selected path and of the last one.
+
+What is set aside matters when old checks are replayed from many addresses while
+the peer roams: each replay is a new path, and pushes the peer's own out within
+one round trip. Only the peer can answer, and its answer finds the state.
 
 RFC 8445 sections 7.3.2 and 8.2 nominate without a proof; waiting for one keeps
 a valid peer from turning our media on a third party.
@@ -34,11 +40,16 @@ from rtcproto.ice.contract import (
 )
 from rtcproto.stun import Transaction
 
-__all__ = ["SILENCE_BEFORE_MOVE", "PathState", "PathTable"]
+__all__ = ["MAX_EVICTED", "SILENCE_BEFORE_MOVE", "PathState", "PathTable"]
 
 # RFC 7675 section 5.1 spaces checks by at most 1.2 * 5 s. A second more for the
 # network, and a check is missing on the selected path.
 SILENCE_BEFORE_MOVE = 7.0
+
+# Paths set aside while their proof is under way; the oldest is forgotten. Replays
+# pay for proving requests with their own bytes, three checks for one request, so
+# at 1,000 replays a second this still is a fifth of a second to answer in.
+MAX_EVICTED = 64
 
 
 @attrs.define
@@ -50,17 +61,28 @@ class PathState:
     nominated: bool = False  # USE-CANDIDATE was seen here at some time
     claims: int = 0  # USE-CANDIDATE seen here since it was last seen on the selected path
     proving: Transaction | None = None  # our own request, while it is under way
+    asked: bool = False  # that request has left at least once
+
+    def waits(self, now: float) -> bool:
+        """Whether an answer may still come: the request left, and is not given up by now."""
+        proving = self.proving
+        return (
+            proving is not None
+            and self.asked
+            and now < proving.started + proving.schedule.offsets()[-1]
+        )
 
 
 class PathTable:
     """The paths of one session, oldest first."""
 
-    __slots__ = ("_events", "_lifetime", "_max_paths", "_selected", "_states")
+    __slots__ = ("_events", "_evicted", "_lifetime", "_max_paths", "_selected", "_states")
 
     def __init__(self, max_paths: int, lifetime: float) -> None:
         self._max_paths = max_paths
         self._lifetime = lifetime
         self._states: dict[Path, PathState] = {}
+        self._evicted: dict[Path, PathState] = {}
         self._selected: Path | None = None
         self._events: list[IceEvent] = []
 
@@ -74,6 +96,14 @@ class PathTable:
     def get(self, path: Path) -> PathState | None:
         """The state of a path that is known."""
         return self._states.get(path)
+
+    def waiting(self, path: Path, now: float) -> PathState | None:
+        """The state of a path that is known, or pushed out with its answer outstanding."""
+        state = self._states.get(path)
+        if state is not None:
+            return state
+        state = self._evicted.get(path)
+        return state if state is not None and state.waits(now) else None
 
     def items(self) -> ItemsView[Path, PathState]:
         """All paths, oldest first."""
@@ -94,11 +124,18 @@ class PathTable:
         """A fresh authentic message came on `path`."""
         state = self._states.get(path)
         if state is None:
-            self._make_room()
-            state = self._states[path] = PathState(now)
-            self._events.append(PathValidated(path=path))
+            state = self.waiting(path, now) or PathState(now)
+            self.restore(path, state, now)
         state.heard = now
         return state
+
+    def restore(self, path: Path, state: PathState, now: float) -> None:
+        """Make `path` known with `state`, if it is not."""
+        if path not in self._states:
+            self._evicted.pop(path, None)
+            self._make_room(now)
+            self._states[path] = state
+            self._events.append(PathValidated(path=path))
 
     def nominate(self, path: Path) -> None:
         """Grant USE-CANDIDATE, now or when the path is proven.
@@ -140,6 +177,8 @@ class PathTable:
 
     def forget_silent(self, now: float) -> None:
         """Drop the paths whose lifetime is over."""
+        for path in [path for path, state in self._evicted.items() if not state.waits(now)]:
+            del self._evicted[path]
         silent = {
             path: state.heard
             for path, state in self._states.items()
@@ -154,9 +193,14 @@ class PathTable:
             self._selected = None
             self._events.append(PathLost(silent_for=now - heard))
 
+    def forget_evicted(self) -> None:
+        """Proofs under way count no longer: the peer's credentials are new."""
+        self._evicted.clear()
+
     def clear(self) -> None:
         """Forget everything, silently."""
         self._states.clear()
+        self._evicted.clear()
         self._selected = None
         self._events = []
 
@@ -174,12 +218,17 @@ class PathTable:
             self._selected = path
             self._events.append(PathSelected(path=path))
 
-    def _make_room(self) -> None:
+    def _make_room(self, now: float) -> None:
         if len(self._states) < self._max_paths:
             return
         idle = [path for path in self._states if path != self._selected]
         unproven = [path for path in idle if not self._states[path].proven]
-        del self._states[(unproven or idle)[0]]
+        path = (unproven or idle)[0]
+        state = self._states.pop(path)
+        if state.waits(now):
+            self._evicted[path] = state
+            if len(self._evicted) > MAX_EVICTED:
+                del self._evicted[next(iter(self._evicted))]
 
     def _heard_since(self, moment: float) -> Path | None:
         """The proven path that was heard last, if that was after `moment`."""
