@@ -33,11 +33,9 @@ from examples.demonstration.settings import DemoSettings, parse_arguments, reach
 from examples.page import page_routes
 from examples.probe.call import CallFailed, CallRefused, place_call
 from examples.tls import self_signed_context
+from examples.webserver import WebServer
 
 __all__ = ["main"]
-
-# Seconds that open HTTP connections have to finish at the end.
-SHUTDOWN_TIMEOUT = 1.0
 
 # How often free ports are chosen before it is somebody's intention that they are taken.
 PORT_ATTEMPTS = 3
@@ -81,11 +79,10 @@ async def _serve(settings: DemoSettings) -> int:
         stack.push_async_callback(front.close)
         application = web.Application()
         application.add_routes([*front.routes(), *page_routes()])
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-        stack.push_async_callback(runner.cleanup)
-        await runner.setup()
+        server = WebServer(application)
+        stack.push_async_callback(server.close)
         context = self_signed_context(settings.certificate_host) if settings.tls else None
-        await web.SockSite(runner, door, ssl_context=context).start()
+        await server.start(door, context)
         bound = (settings.http[0], door.getsockname()[1])
         scheme = "https" if settings.tls else "http"
         print(f"ready {scheme}://{show(bound)}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from types import TracebackType
 from typing import Self
@@ -14,15 +15,13 @@ from examples.transceiver.callid import CallId
 from examples.transceiver.echo import Echo
 from examples.transceiver.settings import Settings
 from examples.transceiver.signalling import Signalling
+from examples.webserver import WebServer
 from rtcproto import EndpointConfig, RoutingConfig, SessionConfig
 from rtcproto.asyncio import Driver, open_endpoint
+from rtcproto.datagram import Address
 from rtcproto.dtls import Identity
 
 __all__ = ["Transceiver"]
-
-# Seconds that open HTTP connections have to finish at the end; the calls' farewells wait
-# for them.
-SHUTDOWN_TIMEOUT = 1.0
 
 
 class Transceiver:
@@ -34,7 +33,7 @@ class Transceiver:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._driver: Driver | None = None
-        self._runner: web.AppRunner | None = None
+        self._web: WebServer | None = None
 
     @property
     def driver(self) -> Driver:
@@ -52,14 +51,10 @@ class Transceiver:
         application.add_routes([web.get("/healthz", self._health)])
         if settings.page:
             application.add_routes(page_routes())
-        self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT
-        )
+        self._web = WebServer(application)
         try:
-            await self._runner.setup()
-            host, port = settings.http
-            context = self_signed_context(host) if settings.tls else None
-            await web.TCPSite(self._runner, host, port, ssl_context=context).start()
+            context = self_signed_context(settings.http[0]) if settings.tls else None
+            await self._web.start(_bound(settings.http), context)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -71,14 +66,20 @@ class Transceiver:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        # The calls' farewells wait for open HTTP connections, a second at most.
+        if self._web is not None:
+            await self._web.close()
         if self._driver is not None:
             self._driver.close()
 
     async def _health(self, request: web.Request) -> web.Response:
         stats = self.driver.endpoint.endpoint_stats()
         return web.json_response({"sessions": stats.sessions, "connecting": stats.connecting})
+
+
+def _bound(where: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+    return socket.create_server(where, family=family)
 
 
 def endpoint_config(settings: Settings) -> EndpointConfig:
