@@ -122,6 +122,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _STUN,
+        "attributes of a message",
+        "stun/message.py",
+        "        for _ in range(MAX_ATTRIBUTES):\n",
+        "        for _ in range(1000):\n",
+        (f"{_T_STUN}::test_r14_many_attributes_are_refused",),
+    ),
+    Guard(
+        _STUN,
         "the magic cookie",
         "stun/message.py",
         "if cookie != MAGIC_COOKIE:",

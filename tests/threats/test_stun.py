@@ -8,6 +8,7 @@ import pytest
 import rtcproto
 from rtcproto.errors import ParseError
 from rtcproto.stun import Attribute, Message, ShortTermKey, build, peek_username
+from rtcproto.stun.message import MAX_ATTRIBUTES
 
 CHECK = build(
     1,
@@ -20,6 +21,7 @@ CHECK = build(
     ],
     ShortTermKey("p" * 22),
 )
+EMPTY = [(0xC000, b"")]
 ATTRIBUTE_OFFSETS = (20, 40, 48, 60, 84)
 
 
@@ -72,10 +74,15 @@ def test_r14_wrong_cookie():
         assert peek_username(bytes(data)) is None
 
 
-def test_r14_many_attributes_are_walked_once():
-    """A datagram of empty attributes costs one step each: 500 in, 500 kept."""
-    data = build(1, 0, bytes(12), [(0xC000, b"")] * 500, fingerprint=False)
-    assert len(Message.parse(data).attributes) == 500
+@pytest.mark.parametrize("count", [MAX_ATTRIBUTES + 1, 500])
+def test_r14_many_attributes_are_refused(count):
+    """A datagram of empty attributes: the walk ends behind the last one that a message may have."""
+    allowed = build(1, 0, bytes(12), MAX_ATTRIBUTES * EMPTY, fingerprint=False)
+    assert len(Message.parse(allowed).attributes) == MAX_ATTRIBUTES
+    data = build(1, 0, bytes(12), count * EMPTY, fingerprint=False)
+    with pytest.raises(ParseError) as caught:
+        Message.parse(data)
+    assert caught.value.offset == 20 + 4 * MAX_ATTRIBUTES
 
 
 SECRETS = {"mac", "expected", "received", "digest", "password", "pwd", "tag", "hexdigest", "sha1"}
