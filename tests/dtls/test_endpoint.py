@@ -22,6 +22,7 @@ from rtcproto.dtls import (
     Role,
     handshaker,
 )
+from rtcproto.dtls.endpoint import MAX_FAILED
 from rtcproto.dtls.record import parse_records
 from rtcproto.errors import UsageError
 from rtcproto.testing.machine import PacketAdapter
@@ -402,6 +403,22 @@ def test_an_authenticated_fatal_alert(role: Role) -> None:
     assert end.state is DtlsState.CLOSED
     with pytest.raises(UsageError):
         end.send_data(b"x", pair.now)
+
+
+@pytest.mark.parametrize("content_type", [21, 22, 23])
+def test_a_datagram_of_forged_records(content_type: int) -> None:
+    """Each that is tried costs a decryption: behind a few that fail nothing is tried any more."""
+    pair = DtlsPair()
+    pair.connect()
+    forged = [plain_record(content_type, bytes(24), 1000 + n, 1) for n in range(50)]
+    good = sealed(pair.client, 23, b"behind")
+    assert not pair.server.receive_packet(b"".join([*forged, good]), pair.now)
+    assert pair.server.next_events() == []
+    assert pair.server.stats().dropped["unauthentic"] == MAX_FAILED
+    # Each datagram begins anew, and a few bad ones do not hide a good one.
+    few = b"".join([*forged[: MAX_FAILED - 1], good])
+    assert pair.server.receive_packet(few, pair.now)
+    assert pair.server.next_events() == [DataReceived(b"behind")]
 
 
 def test_data_around_a_close_notify_in_one_packet() -> None:
