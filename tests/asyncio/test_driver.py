@@ -128,6 +128,23 @@ def test_handler_that_raises_ends_only_its_own_call(monkeypatch: pytest.MonkeyPa
     assert sum(isinstance(event, AudioReceived) for event in seen) == 2
 
 
+def test_p3_handlers_that_raise_do_not_flood_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Threat P3: all are counted; one a second is told, with its traceback."""
+    bench = Bench(monkeypatch)
+
+    def broken(call: Call, event: Event) -> None:
+        raise RuntimeError("a bug of the application")
+
+    for number in range(1, 9):
+        bench.place(number, broken, lambda *_: None)
+    bench.run(0.9)
+    assert bench.server.handler_errors >= 8
+    assert len(caplog.records) == 1
+    assert caplog.records[0].exc_info is not None
+
+
 def test_errors_of_the_socket_are_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     """ICMP errors and failed sends are counted; the call goes on when they stop."""
     bench = Bench(monkeypatch)

@@ -171,8 +171,7 @@ class Driver:
             try:
                 send(datagram.data, (f"::ffff:{host}" if v6 and "." in host else host, port))
             except OSError as error:
-                # UDP promises nothing; the protocols above retransmit.
-                self.datagrams_unsent += 1
+                self.datagrams_unsent += 1  # UDP promises nothing; the protocols retransmit
                 self._errors.tell("send", error, time.monotonic())
         self._arm(self.endpoint.get_timer())
 
@@ -186,7 +185,8 @@ class Driver:
             call.deliver(event)
         except Exception:
             self.handler_errors += 1
-            logger.exception("the handler of a call raised; closing that call")
+            if self._errors.due("handler", time.monotonic()):
+                logger.exception("the handler of a call raised; closing that call")
             self.endpoint.close_session(session_id, time.monotonic())
 
     def _arm(self, deadline: float | None) -> None:

@@ -1,7 +1,7 @@
-"""Log lines about a socket's errors, never more than one per second and kind.
+"""Log lines about errors, never more than one per second and kind.
 
-Called by the driver. A dead link fails for every packet of every call; the log
-tells of it, not of them.
+Called by the driver. A dead link fails for every packet of every call, and a peer may
+be able to make a handler raise in every call it places; the log tells of it, not of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ class ErrorLog:
         self._logged: dict[str, float] = {}
 
     def tell(self, what: str, error: OSError, now: float) -> None:
-        """Log `error` unless one of its kind was logged less than `LOG_INTERVAL` before `now`."""
-        if now - self._logged.get(what, -LOG_INTERVAL) >= LOG_INTERVAL:
-            self._logged[what] = now
+        """Log `error` if that is due."""
+        if self.due(what, now):
             logger.debug("%s: %s", what, error)
+
+    def due(self, what: str, now: float) -> bool:
+        """Whether none of its kind was logged less than `LOG_INTERVAL` before `now`; notes it."""
+        if now - self._logged.get(what, -LOG_INTERVAL) < LOG_INTERVAL:
+            return False
+        self._logged[what] = now
+        return True
