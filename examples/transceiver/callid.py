@@ -13,6 +13,10 @@ __all__ = ["CallId"]
 
 _PREFIX = "rtc_"
 
+# Characters of the random part that tell calls apart in a log, and no more than that:
+# whoever knows the whole id can end the call.
+_SHOWN = 8
+
 # The whole id, characters: three numbers of up to five digits and 32 hex digits.
 _MAX_LENGTH = 64
 
@@ -28,6 +32,11 @@ class CallId:
 
     def __str__(self) -> str:
         return f"{_PREFIX}{self.cluster}.{self.owner}.{self.epoch}.{self.session}"
+
+    @property
+    def shown(self) -> str:
+        """The id for people and logs: enough to find a call, not to end it."""
+        return f"{self.of(self.session[:_SHOWN])}..."
 
     def of(self, session: str) -> CallId:
         """The id of another session of the same owner."""

@@ -113,7 +113,7 @@ class Signalling:
         except REFUSALS as error:
             return refusal(error)
         call_id = self._owner.of(call.id)
-        logger.info("call %s: answered", call_id)
+        logger.info("call %s: answered", call_id.shown)
         return web.Response(
             status=201,
             text=answer,
@@ -129,7 +129,7 @@ class Signalling:
             call = self._driver.call(call_id.session)
         if call is None:
             return error_response(404, "no_such_call", "there is no call with this id")
-        logger.info("call %s: ended by request", call_id)
+        logger.info("call %s: ended by request", self._owner.of(call.id).shown)
         call.close()
         return web.Response(status=200, headers=CORS_HEADERS)
 

@@ -24,7 +24,7 @@ from rtcproto.errors import (
     ParseError,
     UsageError,
 )
-from rtcproto.events import CloseReason, SessionClosed
+from rtcproto.events import AudioReceived, CloseReason, SessionClosed
 from rtcproto.sdp import Setup
 
 HEX = "0123456789abcdef"
@@ -83,16 +83,41 @@ def test_call_id_is_total(text: str) -> None:
         assert call_id is None or str(call_id) == candidate
 
 
-def test_logs_name_the_ids_that_clients_know(caplog: pytest.LogCaptureFixture) -> None:
-    """What the log says of a call begins with the id in its Location."""
+def test_logs_do_not_have_whole_ids(caplog: pytest.LogCaptureFixture) -> None:
+    """What the log says of a call begins as the id in its Location, which could end the call."""
     owner = CallId(1, 2, 3, "")
-    call = types.SimpleNamespace(id="abc", send_audio=None)
+    session = "0123456789abcdef" * 2
+    call = types.SimpleNamespace(id=session, send_audio=None)
     with caplog.at_level("INFO", logger="transceiver"):
         Echo(owner)(cast(Call, call), SessionClosed(reason=CloseReason.LOCAL, detail=""))
-    assert str(owner.of("abc")) == "rtc_1.2.3.abc"
+    assert str(owner.of(session)).startswith("rtc_1.2.3.01234567")
+    assert CallId.parse(owner.of(session).shown) is None
     assert [record.getMessage() for record in caplog.records] == [
-        f"call rtc_1.2.3.abc: over, {CloseReason.LOCAL.value}"
+        f"call rtc_1.2.3.01234567...: over, {CloseReason.LOCAL.value}"
     ]
+
+
+def test_echo_leaves_out_what_cannot_be_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """A packet too large, a client that only sends: legal, told once, counted, no error."""
+
+    class Refusing:
+        id = "0123456789abcdef"
+
+        def send_audio(self, payload: bytes, **_: object) -> None:
+            """Refuse as a session does."""
+            raise UsageError("the peer does not receive audio")
+
+    echo, call = Echo(CallId(0, 0, 0, "")), cast(Call, Refusing())
+    audio = AudioReceived(bytes(1200), 0, 0, None, None, False, 1, 0.0)
+    with caplog.at_level("INFO", logger="transceiver"):
+        for _ in range(1000):
+            echo(call, audio)
+        echo(call, SessionClosed(reason=CloseReason.LOCAL, detail=""))
+    assert [record.getMessage() for record in caplog.records] == [
+        "call rtc_0.0.0.01234567...: cannot echo: the peer does not receive audio",
+        f"call rtc_0.0.0.01234567...: over, {CloseReason.LOCAL.value}; 1000 packets not echoed",
+    ]
+    assert {record.levelname for record in caplog.records} == {"INFO"}
 
 
 def test_settings(keys: str) -> None:
