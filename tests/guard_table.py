@@ -226,6 +226,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _STUN,
+        "lite: no budget is saved up",
+        "ice/lite.py",
+        "        self._credit = min(self._credit + size, ALLOWANCE)\n",
+        "        self._credit += size\n",
+        (f"{_LITE}::test_a_long_session_saves_up_no_budget",),
+    ),
+    Guard(
+        _STUN,
         "lite: the peer's candidates are capped",
         "ice/lite.py",
         "if len(self._candidates) < self._config.max_remote_candidates:",

@@ -482,6 +482,21 @@ def test_answers_and_proofs_stay_within_the_budget():
         assert sent <= received + ALLOWANCE
 
 
+def test_a_long_session_saves_up_no_budget():
+    """Bytes that came in hours do not pay for a burst: each second keeps to the allowance."""
+    machine, peer = lite(), Peer()
+    peer.exchange(machine, A, 0.0, nominate=True)
+    for number in range(1, 1000):
+        peer.exchange(machine, A, number * 2.5)
+    received = sent = 0
+    for number in range(500):
+        check = peer.check()
+        received += len(check)
+        assert machine.receive_datagram(check, ("192.0.2.7", 1024 + number), 2500.0)
+        sent += sum(len(d.data) for d in machine.datagrams_to_send())
+        assert sent <= received + ALLOWANCE
+
+
 def test_request_smaller_than_its_answer_is_not_answered():
     """R9: an answer is never larger than its request."""
     machine = lite()

@@ -29,7 +29,8 @@ refreshes nothing. Replays older than that look like new paths. They can push a
 roaming peer's new path out of the table, but not its proof: see `paths`.
 
 Bytes: an answer is never larger than its request, and everything sent stays
-within what authentic messages have brought plus `ALLOWANCE`.
+within what authentic messages have brought plus `ALLOWANCE`, in the whole session
+and, since no more than that is saved up, in any part of it.
 
 Departures from RFC 8445, besides the proving request: nomination waits for the
 proof, and a lite agent's role conflict needs no repair (section 7.3.1.1 is for
@@ -85,7 +86,8 @@ MAX_ANSWERS = 8
 
 # Bytes that may be sent beyond those that authentic messages have brought: one
 # full proving schedule (5 requests of about 100 bytes) on each of 8 paths. An
-# answered check earns about 40 bytes, so a long session never comes near it.
+# answered check earns about 40 bytes, so a long session never comes near it; and
+# never more than this is saved up.
 ALLOWANCE = 4096
 
 # The fixed reasons under which `IceStats.rejected` counts.
@@ -366,7 +368,7 @@ class IceLite:
         self._memory.remember(transaction_id, path, answers + 1)
         self._requests_received += 1
         self._responses_sent += 1
-        self._credit += len(message.raw) - len(answer)
+        self._earn(len(message.raw) - len(answer))
         self._out.append(Datagram(answer, *path))
         if unknown:
             return self._reject("attributes")
@@ -420,7 +422,7 @@ class IceLite:
             return self._reject("attributes")
         now = self._advance(now)
         self._responses_received += 1
-        self._credit += len(message.raw)
+        self._earn(len(message.raw))
         round_trip = state.proving.round_trip(now)
         if round_trip is not None:
             self._rtt = round_trip
@@ -452,6 +454,11 @@ class IceLite:
         return True
 
     # Private: bookkeeping
+
+    def _earn(self, size: int) -> None:
+        # Never more than at the start: what a long call has brought in hours is not
+        # there to be spent in a second, towards addresses that were not asked.
+        self._credit = min(self._credit + size, ALLOWANCE)
 
     def _advance(self, now: float) -> float:
         # Time that runs backwards is held at the last instant.
