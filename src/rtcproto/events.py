@@ -31,6 +31,7 @@ class CloseReason(enum.Enum):
 
     LOCAL = "closed by its owner"
     PEER = "closed by the peer (close_notify)"
+    PEER_ERROR = "the peer reported a fatal error in a call under way"
     CONSENT_EXPIRED = "the peer stopped answering connectivity checks"
     NO_CHECK = "no connectivity check arrived in time"
     NO_ANSWER = "the offer was not answered in time"

@@ -114,7 +114,7 @@ def test_a_fatal_alert() -> None:
     """The end, in words, and no goodbye."""
     side = Side()
     assert side.take(21, b"\x02\x14")
-    assert side.connected.end == (DtlsCloseReason.PROTOCOL, "fatal alert 20 (bad record mac)")
+    assert side.connected.end == (DtlsCloseReason.PEER_ERROR, "fatal alert 20 (bad record mac)")
     assert side.connected.close() is None
 
 

@@ -397,7 +397,7 @@ def test_an_authenticated_fatal_alert(role: Role) -> None:
         end, peer = peer, end
     end.receive_packet(sealed(peer, 21, b"\x02\x50"), pair.now)
     assert end.next_events() == [
-        DtlsClosed(reason=DtlsCloseReason.PROTOCOL, detail="fatal alert 80 (internal error)")
+        DtlsClosed(reason=DtlsCloseReason.PEER_ERROR, detail="fatal alert 80 (internal error)")
     ]
     assert end.packets_to_send() == []
     assert end.state is DtlsState.CLOSED

@@ -252,6 +252,22 @@ class TestEnds:
         call.server.close(call.now)
         assert call.server.next_events() == []
 
+    def test_a_fatal_alert_in_a_call_is_the_peers_error(self) -> None:
+        """The handshake was over long ago; the reason says so."""
+        call = pair()
+        call.connect()
+        dtls = call.client._transport._dtls
+        path = call.server._transport.selected_path
+        assert dtls is not None
+        assert dtls._connected is not None
+        assert path is not None
+        alert = dtls._connected.layer.seal(21, b"\x02\x50")
+        assert call.server.receive_datagram(alert, path[0], call.now, path[1])
+        call.run_for(0.1)
+        end = closed(call, call.server)
+        assert end.reason is CloseReason.PEER_ERROR
+        assert end.detail == "fatal alert 80 (internal error)"
+
     def test_audio_after_the_end_goes_nowhere(self) -> None:
         """Who answers event by event may get to a frame before it reads of the end."""
         call = pair()

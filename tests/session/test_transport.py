@@ -158,3 +158,4 @@ def test_every_end_of_dtls_has_a_reason() -> None:
     """The table is total."""
     assert all(isinstance(close_reason(reason), CloseReason) for reason in DtlsCloseReason)
     assert close_reason(DtlsCloseReason.PEER_CLOSED) is CloseReason.PEER
+    assert close_reason(DtlsCloseReason.PEER_ERROR) is CloseReason.PEER_ERROR

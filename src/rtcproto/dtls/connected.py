@@ -112,4 +112,4 @@ class Connected:
         if alert.description == AlertDescription.CLOSE_NOTIFY:
             self.end = DtlsCloseReason.PEER_CLOSED, ""
         elif alert.level == AlertLevel.FATAL:
-            self.end = DtlsCloseReason.PROTOCOL, str(alert)
+            self.end = DtlsCloseReason.PEER_ERROR, str(alert)

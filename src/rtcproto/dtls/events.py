@@ -52,7 +52,8 @@ class DtlsCloseReason(enum.Enum):
     TIMEOUT = "no handshake within the deadline"
     FINGERPRINT_MISMATCH = "the certificate is not the one that was described"
     NO_SRTP_PROFILE = "the handshake ended without a protection profile"
-    PROTOCOL = "the peer broke the protocol, or sent an authenticated fatal alert"
+    PROTOCOL = "the handshake failed: the peer broke the protocol, or refused it"
+    PEER_ERROR = "the peer sent an authenticated fatal alert after the handshake"
 
 
 @attrs.frozen(kw_only=True)

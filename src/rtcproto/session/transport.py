@@ -60,6 +60,7 @@ _CLOSE_REASONS = {
     DtlsCloseReason.FINGERPRINT_MISMATCH: CloseReason.FINGERPRINT_MISMATCH,
     DtlsCloseReason.NO_SRTP_PROFILE: CloseReason.HANDSHAKE_FAILED,
     DtlsCloseReason.PROTOCOL: CloseReason.HANDSHAKE_FAILED,
+    DtlsCloseReason.PEER_ERROR: CloseReason.PEER_ERROR,
 }
 
 
