@@ -103,6 +103,7 @@ def _our_rig(stack: ExitStack, folder: Path) -> Rig:
     sink = stack.enter_context(_sink())
     key = secrets.token_bytes(16)
     keys = folder / "keys"
+    keys.touch(mode=0o600)
     keys.write_text(f"{KEY_ID} {key.hex()} active\n")
     host, port = sink.getsockname()
     command = [sys.executable, "-m", "examples.relay", "--listen", "127.0.0.1:0"]
