@@ -74,6 +74,8 @@ class Plan:
         # The keys matter only with relays; with them or without, an owner is in its call ids.
         arguments += ["--keys", self._keys, "--owner", str(owner)]
         arguments += ["--max-sessions", str(settings.max_sessions)]
+        if settings.max_connecting is not None:
+            arguments += ["--max-connecting", str(settings.max_connecting)]
         if not settings.verbose:
             arguments.append("--quiet")
         return Job(f"transceiver {owner}", "examples.transceiver", tuple(arguments))

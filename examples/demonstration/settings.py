@@ -28,6 +28,7 @@ class DemoSettings:
     advertise: tuple[str, ...] = ()
     transceivers: int = 2
     max_sessions: int = 1000
+    max_connecting: int | None = None
     probe: bool = False
     once: bool = False
     tls: bool = False
@@ -73,6 +74,7 @@ def parse_arguments(arguments: Sequence[str]) -> DemoSettings:
         advertise=tuple(options.advertise),
         transceivers=options.transceivers,
         max_sessions=options.max_sessions,
+        max_connecting=options.max_connecting,
         # There is nothing else that could happen once.
         probe=options.probe or options.once,
         once=options.once,
@@ -107,5 +109,7 @@ def _parser() -> LineParser:
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
     add("--max-sessions", type=integer(1, 100_000), default=1000, metavar="N",
         help="calls that one transceiver takes (default 1000)")  # fmt: skip
+    add("--max-connecting", type=integer(1, 100_000), metavar="N",
+        help="how many of them may be not connected yet (default: half of them)")  # fmt: skip
     add("--verbose", action="store_true", help="print what happens to every call")
     return parser

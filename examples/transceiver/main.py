@@ -6,8 +6,11 @@ audio as events and answers with audio, without touching a protocol or a codec.
 Policies chosen here: everybody may call; every call is echoed; a full server says
 so (503); settings come from flags, keys from a file, both read once.
 
-A production version would add: authentication, an inference backend instead of the
-echo, draining before exit, metrics, and a lease on its slot in a shared directory.
+A production version would add: tokens that say who may call, quotas per client and
+source address, an inference backend instead of the echo, draining before exit, metrics,
+and a lease on its slot in a shared directory. Without tokens and quotas, one client can
+keep others out: an offer that it abandons holds one of the `--max-connecting` places
+until no check has come for too long.
 """
 
 from __future__ import annotations

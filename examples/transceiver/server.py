@@ -101,4 +101,5 @@ def endpoint_config(settings: Settings) -> EndpointConfig:
         routing=routing,
         relays=settings.relays,
         max_sessions=settings.max_sessions,
+        max_connecting=settings.max_connecting,
     )

@@ -22,6 +22,7 @@ class Settings:
 
     `http` and `udp` are bound; `advertise` is what the answers name: the relays'
     public addresses, or, without relays, our own `udp` address as clients see it.
+    `max_connecting` of the `max_sessions` calls may be ones that are not connected.
     `relays` are the networks whose proxy header is believed; `codec` makes the
     routing tokens, None without relays.
     """
@@ -36,6 +37,7 @@ class Settings:
     epoch: int = 0
     setup: Setup = Setup.ACTIVE
     max_sessions: int = 1000
+    max_connecting: int = 500
     tls: bool = False
     page: bool = True
     quiet: bool = False
@@ -68,6 +70,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         epoch=options.epoch,
         setup=Setup(options.setup),
         max_sessions=options.max_sessions,
+        max_connecting=options.max_connecting or (options.max_sessions + 1) // 2,
         tls=options.tls,
         quiet=options.quiet,
     )
@@ -99,7 +102,11 @@ def _parser() -> LineParser:
         help="how often the slot was given out (0-4095)")  # fmt: skip
     add("--setup", choices=("active", "passive"), default="active",
         help="our DTLS role where the client leaves the choice")  # fmt: skip
-    add("--max-sessions", type=integer(1, 100_000), default=1000, metavar="N")
+    add("--max-sessions", type=integer(1, 100_000), default=1000, metavar="N",
+        help="calls at once (default 1000)")  # fmt: skip
+    # Offers cost an attacker nothing: those that lead nowhere leave room for other calls.
+    add("--max-connecting", type=integer(1, 100_000), metavar="N",
+        help="calls that are not connected yet (default: half of --max-sessions)")  # fmt: skip
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
     add("--quiet", action="store_true", help="log warnings only, not every call")
     return parser

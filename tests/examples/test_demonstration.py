@@ -116,6 +116,16 @@ def test_plan(keys: Path) -> None:
     assert len(set(ports)) == len(ports)
 
 
+def test_plan_passes_the_limits_on(keys: Path) -> None:
+    """Each transceiver has the limits; the one that is not given is its own to choose."""
+    flags = [HTTP, "--no-relay", "--max-sessions=8"]
+    for more, connecting in (([], 4), (["--max-connecting=3"], 3)):
+        plan = Plan(parse_arguments([*flags, *more]), keys)
+        for job in plan.owner_jobs:
+            owner = transceiver_arguments(job.arguments)
+            assert (owner.max_sessions, owner.max_connecting) == (8, connecting)
+
+
 def test_plan_advertises(keys: Path) -> None:
     """Answers name the advertised host, and relays know that they are called so."""
     plan = Plan(parse_arguments([HTTP, "--relay=0.0.0.0:0", "--advertise=192.0.2.1"]), keys)

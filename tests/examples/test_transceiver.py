@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from examples.transceiver.callid import CallId
 from examples.transceiver.echo import Echo
 from examples.transceiver.main import main
+from examples.transceiver.server import endpoint_config
 from examples.transceiver.settings import SettingsError, parse_arguments
 from examples.transceiver.signalling import refusal
 from rtcproto.asyncio import Call
@@ -143,6 +144,20 @@ def test_settings(keys: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "connecting"),
+    [
+        ([], 500),
+        (["--max-sessions=1"], 1),
+        (["--max-sessions=7"], 4),
+        (["--max-sessions=7", "--max-connecting=2"], 2),
+    ],
+)
+def test_abandoned_offers_leave_room(more: list[str], connecting: int) -> None:
+    """Calls that are not connected take half of the places, unless something else is said."""
+    assert endpoint_config(parse_arguments([*ARGUMENTS, *more])).max_connecting == connecting
+
+
+@pytest.mark.parametrize(
     ("more", "said"),
     [
         (["--nonsense"], "unrecognized"),
@@ -157,6 +172,7 @@ def test_settings(keys: str) -> None:
         (["--keys=/nonexistent"], "No such file"),
         (["--cluster=4096"], "expected 0 to 4095"),
         (["--owner=-1"], "expected 0 to 65535"),
+        (["--max-connecting=0"], "expected 1 to 100000"),
         (["--epoch=one"], "expected 0 to 4095"),
         (["--setup=both"], "invalid choice"),
     ],
