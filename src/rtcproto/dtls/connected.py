@@ -38,7 +38,7 @@ _CLOSE_NOTIFY = Alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY).seriali
 class Connected:
     """Both ends have keys."""
 
-    __slots__ = ("_counters", "end", "failed", "final", "layer", "outgoing", "received")
+    __slots__ = ("_counters", "end", "final", "layer", "outgoing", "received")
 
     def __init__(self, layer: RecordLayer, final: FinalFlight | None, counters: Counters) -> None:
         self.layer = layer
@@ -47,8 +47,6 @@ class Connected:
         # Datagrams to send and application data, drained by the owner.
         self.outgoing: list[bytes] = []
         self.received: list[bytes] = []
-        # Records so far that did not open; each has cost a decryption or a look at the window.
-        self.failed = 0
         # Set once, when the peer has ended it.
         self.end: End | None = None
 
@@ -80,7 +78,6 @@ class Connected:
                 # RFC 5246 section 6.2.1: empty records are allowed; they say nothing.
                 self.received.append(data)
         except AuthenticationError:
-            self.failed += 1
             fresh = layer.window.accepts(record.sequence)
             return counters.drop(Drop.UNAUTHENTIC if fresh else Drop.REPLAYED)
         except ParseError:

@@ -307,10 +307,10 @@ class Dtls:
         self, connected: Connected, records: Sequence[Record], now: float, may_fail: int
     ) -> bool:
         used = False
-        most = connected.failed + may_fail
+        most = self._counters.failed + may_fail
         for record in records:
             used |= connected.receive(record, now)
-            if connected.failed >= most:
+            if self._counters.failed >= most:
                 break
         packets, connected.outgoing = connected.outgoing, []
         for packet in packets:

@@ -154,6 +154,11 @@ class Counters:
         self.dropped[reason.name.lower()] += 1
         return False
 
+    @property
+    def failed(self) -> int:
+        """Protected records that did not open: forged, or seen before."""
+        return self.dropped["unauthentic"] + self.dropped["replayed"]
+
     def stats(self) -> DtlsStats:
         """The figures as a value."""
         return DtlsStats(
