@@ -21,7 +21,7 @@ from fuzz.samples import (
     rtp_packet,
     token_ufrag,
 )
-from rtcproto import dtls, opus, rtcp, sctp, srtp, stun
+from rtcproto import dtls, opus, rtcp, sctp, sdp, srtp, stun
 from rtcproto.dtls.protection import RecordLayer
 from rtcproto.routing import PlaintextTokenCodec, RoutingToken, encode_header
 from rtcproto.sctp.chunks import ForwardTsn, Sack
@@ -197,6 +197,25 @@ def sctp_packets() -> dict[str, bytes]:
     }
 
 
+def fragments() -> dict[str, bytes]:
+    """A restart, and one trickled candidate as the older clients write it."""
+    listed = sdp.SdpCandidate.parse("1 1 udp 2130706431 192.0.2.1 54321 typ host", 0)
+    restart = sdp.SdpFragment(
+        ufrag="frag",
+        pwd="p" * 24,
+        ice_lite=True,
+        ice_options=("ice2", "trickle"),
+        bundle=("0", "1"),
+        media=(
+            sdp.FragmentMedia(mid="0", candidates=(listed,)),
+            sdp.FragmentMedia(mid="1", kind="application"),
+        ),
+        end_of_candidates=True,
+    )
+    trickled = f"a=ice-ufrag:frag\nm=audio 9 RTP/AVP 0\na=mid:0\na={listed}\n"
+    return {"restart": str(restart).encode(), "trickled": trickled.encode()}
+
+
 def length_prefixed(packets: Iterable[bytes]) -> bytes:
     """What `dtls_machine` takes."""
     return b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
@@ -258,6 +277,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         },
         "sctp_packet": sctp_packets(),
         "sdp_answer": {"offer": offer, "answer": offer.replace(b"actpass", b"active")},
+        "sdp_fragment": fragments(),
         "sdp_offer": {"offer": offer, "lf": offer.replace(b"\r\n", b"\n")},
         "session_ops": {
             "call": bytes.fromhex("00 0a 8a 00 80 0a 0a 04 00 08 08 00 80 0f ff 80"),

@@ -220,6 +220,17 @@ def sdp_answer(data: bytes) -> None:
         return
 
 
+def sdp_fragment(data: bytes) -> None:
+    """A fragment that parses is written to one that parses alike, line for line."""
+    try:
+        fragment = sdp.parse_fragment(data.decode("utf-8", "replace"))
+    except ParseError:
+        return
+    text = str(fragment)
+    assert sdp.parse_fragment(text) == fragment
+    assert len(text.splitlines()) == text.count("\r\n")
+
+
 def candidate(data: bytes) -> None:
     """A candidate that parses is written to one that parses alike."""
     try:
@@ -325,6 +336,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "sctp_ops": sctp_ops,
     "sctp_packet": sctp_packet,
     "sdp_answer": sdp_answer,
+    "sdp_fragment": sdp_fragment,
     "sdp_offer": sdp_offer,
     "session_ops": session_ops,
     "srtcp": srtcp,

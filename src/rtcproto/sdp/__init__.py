@@ -2,7 +2,8 @@
 
 `parse` turns text into a `SessionDescription`, `str` turns it back.
 `build_answer` serves an offer; `build_offer` and `negotiate` are the calling
-side. All of it is pure: no clock, no entropy, no network.
+side; `parse_fragment` reads trickled candidates and ICE restarts. All of it is
+pure: no clock, no entropy, no network.
 
 >>> text = "v=0\\r\\no=- 1 1 IN IP4 0.0.0.0\\r\\ns=-\\r\\nt=0 0\\r\\na=ice-lite\\r\\n"
 >>> parse(text).ice_lite
@@ -44,6 +45,7 @@ from rtcproto.sdp.description import (
     SessionDescription,
     parse,
 )
+from rtcproto.sdp.fragment import FragmentMedia, SdpFragment, parse_fragment
 from rtcproto.sdp.lines import MAX_BYTES, MAX_LINES, Line
 from rtcproto.sdp.negotiated import AudioNegotiated, Negotiated, NegotiatedExtension
 from rtcproto.sdp.offer import build_offer, negotiate
@@ -59,6 +61,9 @@ __all__ = [
     "Negotiated",
     "AudioNegotiated",
     "NegotiatedExtension",
+    "SdpFragment",
+    "FragmentMedia",
+    "parse_fragment",
     "MediaDescription",
     "Origin",
     "Connection",

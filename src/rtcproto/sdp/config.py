@@ -2,21 +2,19 @@
 
 `AnswerConfig` and `OfferConfig` share most fields; every name and credential in
 them is checked on construction (`UsageError`), so that a line which `answer` or
-`offer` writes always has the shape it should have. Every value that must be
+`offer` writes always has the shape it should have (`checks`). Every value that must be
 unpredictable (ufrag, pwd, SSRC, session id) comes from the caller: this package
 draws no entropy.
 """
 
 from __future__ import annotations
 
-import hmac
-from typing import Any
-
 import attrs
 
-from rtcproto.errors import ParseError, UsageError
-from rtcproto.sdp.attributes import Direction, Fingerprint, SdpCandidate, Setup
-from rtcproto.sdp.lines import is_ice_chars, is_visible, visible
+from rtcproto.errors import UsageError
+from rtcproto.sdp import checks
+from rtcproto.sdp.attributes import Direction, SdpCandidate, Setup
+from rtcproto.sdp.lines import visible
 
 __all__ = ["AnswerConfig", "OPUS_PARAMETERS", "OfferConfig"]
 
@@ -26,65 +24,6 @@ OPUS_PARAMETERS = "minptime=10;useinbandfec=1"
 
 # libwebrtc offers Opus as 111; an answerer follows whatever the offer says.
 OPUS_PAYLOAD_TYPE = 111
-
-
-def _ufrag(_: object, attribute: Any, value: str) -> None:
-    # RFC 8839 5.4: "the ice-ufrag attribute MUST NOT be longer than 32 characters
-    # when sending, but an implementation MUST accept up to 256".
-    if not is_ice_chars(value, 4, 32):
-        raise UsageError(f"{attribute.name} must be 4 to 32 characters A-Z a-z 0-9 + /")
-
-
-def _pwd(_: object, attribute: Any, value: str) -> None:
-    if not is_ice_chars(value, 22, 256):
-        raise UsageError(f"{attribute.name} must be 22 to 256 characters A-Z a-z 0-9 + /")
-
-
-def _fingerprint(_: object, attribute: Any, value: tuple[str, str]) -> None:
-    text = " ".join(value)
-    try:
-        parsed = Fingerprint.parse(text, 0)
-    except ParseError as error:
-        raise UsageError(error.reason) from None
-    if not hmac.compare_digest(str(parsed).encode(), f"fingerprint:{text}".encode()):
-        raise UsageError(f"{attribute.name} must be a lower-case hash name and upper-case hex")
-
-
-def _candidates(_: object, attribute: Any, value: tuple[SdpCandidate, ...]) -> None:
-    for candidate in value:
-        # Its own grammar is the check: a field with a blank, or none at all,
-        # would be read back as something else.
-        try:
-            same = SdpCandidate.parse(str(candidate).removeprefix("candidate:"), 0) == candidate
-        except ParseError as error:
-            raise UsageError(error.reason) from None
-        if not same:
-            raise UsageError(f"{attribute.name} must hold visible ASCII fields without blanks")
-
-
-def _stream(_: object, attribute: Any, value: str) -> None:
-    # A client SDK breaks on `a=msid:-`: the track then belongs to no stream.
-    if not is_visible(value) or value == "-":
-        raise UsageError(f"{attribute.name} must be visible ASCII characters, and not '-'")
-
-
-def _each_visible(_: object, attribute: Any, value: tuple[str, ...]) -> None:
-    for text in value:
-        if not all(map(is_visible, text.split(" "))):
-            raise UsageError(f"{attribute.name} must hold visible ASCII characters")
-
-
-def _format_parameters(_: object, attribute: Any, value: str) -> None:
-    if not value or not value.isascii() or not value.isprintable():
-        raise UsageError(f"{attribute.name} must be printable ASCII characters")
-
-
-def _range(maximum: int) -> Any:
-    def check(_: object, attribute: Any, value: int) -> None:
-        if not 0 <= value <= maximum:
-            raise UsageError(f"{attribute.name} must be within 0 .. {maximum}")
-
-    return check
 
 
 @attrs.frozen(kw_only=True)
@@ -98,20 +37,20 @@ class _LocalConfig:
     caller acts on.
     """
 
-    ufrag: str = attrs.field(validator=_ufrag)
-    pwd: str = attrs.field(repr=False, validator=_pwd)
-    fingerprint: tuple[str, str] = attrs.field(validator=_fingerprint)
-    ssrc: int = attrs.field(validator=_range(0xFFFFFFFF))
+    ufrag: str = attrs.field(validator=checks.ufrag)
+    pwd: str = attrs.field(repr=False, validator=checks.pwd)
+    fingerprint: tuple[str, str] = attrs.field(validator=checks.fingerprint)
+    ssrc: int = attrs.field(validator=checks.within(0, 0xFFFFFFFF))
     cname: str = attrs.field(validator=visible)
     # RFC 9429 5.2.1: it fits a 64-bit signed integer; 62 random bits are recommended.
-    session_id: int = attrs.field(validator=_range(2**63 - 1))
-    session_version: int = attrs.field(default=1, validator=_range(2**63 - 1))
-    stream_id: str = attrs.field(default="rtcproto", validator=_stream)
+    session_id: int = attrs.field(validator=checks.within(0, 2**63 - 1))
+    session_version: int = attrs.field(default=1, validator=checks.within(0, 2**63 - 1))
+    stream_id: str = attrs.field(default="rtcproto", validator=checks.stream)
     track_id: str = attrs.field(default="audio", validator=visible)
-    candidates: tuple[SdpCandidate, ...] = attrs.field(default=(), validator=_candidates)
-    opus_parameters: str = attrs.field(default=OPUS_PARAMETERS, validator=_format_parameters)
-    extensions: tuple[str, ...] = attrs.field(default=(), validator=_each_visible)
-    feedback: tuple[str, ...] = attrs.field(default=(), validator=_each_visible)
+    candidates: tuple[SdpCandidate, ...] = attrs.field(default=(), validator=checks.candidates)
+    opus_parameters: str = attrs.field(default=OPUS_PARAMETERS, validator=checks.format_parameters)
+    extensions: tuple[str, ...] = attrs.field(default=(), validator=checks.each_visible)
+    feedback: tuple[str, ...] = attrs.field(default=(), validator=checks.each_visible)
 
 
 @attrs.frozen(kw_only=True)
