@@ -60,6 +60,7 @@ DEPENDENCIES = {"attrs", "crc32c", "cryptography", "OpenSSL"}
 CAP = 500
 CAPS = {
     # The coordinator rots first, so it gets the smallest budget.
+    "session.planes": 250,
     "session.session": 350,
     "asyncio.driver": 200,
 }

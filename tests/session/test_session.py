@@ -256,8 +256,8 @@ class TestEnds:
         """The handshake was over long ago; the reason says so."""
         call = pair()
         call.connect()
-        dtls = call.client._transport._dtls
-        path = call.server._transport.selected_path
+        dtls = call.client._planes.transport._dtls
+        path = call.server._planes.transport.selected_path
         assert dtls is not None
         assert dtls._connected is not None
         assert path is not None

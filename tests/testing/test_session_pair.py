@@ -37,6 +37,6 @@ def test_a_session_that_talks_on_breaks_a_law(monkeypatch: pytest.MonkeyPatch) -
     call.connect()
     call.client.close(call.now)
     call.run_for(1.0)
-    call.client._events.append(call.events(call.client, Connected)[0])
+    call.client._planes.events.append(call.events(call.client, Connected)[0])
     with pytest.raises(LawBroken, match="after its closing event"):
         call.run_for(1.0)

@@ -547,7 +547,7 @@ def test_d6_another_certificate(setup: sdp.Setup, wrong: str) -> None:
     scene.world.run_for(60.0)
     misled = session if wrong == "offer" else client.machine
     events = call.events if wrong == "offer" else client.events_of
-    assert misled._media.profile is None
+    assert misled._planes.media.profile is None
     assert events(Connected) == []
     assert [e.reason for e in events(SessionClosed)] == [CloseReason.FINGERPRINT_MISMATCH]
     assert not any(is_media(p.data) for _, p in scene.wire.packets if p.source == SERVER)
@@ -652,7 +652,7 @@ def test_s3_both_sides_chose_one_ssrc() -> None:
         scene.endpoint._config, session=attrs.evolve(scene.endpoint._config.session, entropy=same)
     )
     call = scene.connect(entropy=same)
-    assert call.session._media.ssrc == call.client.machine._media.ssrc
+    assert call.session._planes.media.ssrc == call.client.machine._planes.media.ssrc
     sent, back = [], []
     for _ in range(1_000):
         sent += call.talk(1)
@@ -698,7 +698,7 @@ def many_ssrcs(packets: int) -> None:
     call = scene.connect()
     call.talk(3)
     forged = forgeries(call)["audio"]
-    receiver = call.session._media._receiver
+    receiver = call.session._planes.media._receiver
     assert receiver is not None
     for number in range(packets):
         ssrc = (0xA0000000 + number).to_bytes(4, "big")
@@ -707,7 +707,7 @@ def many_ssrcs(packets: int) -> None:
         )
         report = b"\x81\xc9\0\7" + ssrc + forged[12:60]
         scene.endpoint.receive_datagram(report, call.client.address, scene.world.now)
-    assert len(receiver.ssrcs) == len(call.session._media._streams) == 1
+    assert len(receiver.ssrcs) == len(call.session._planes.media._streams) == 1
     assert len(receiver._rtcp_streams) <= 1
     assert len(receiver.ssrcs) <= MAX_STREAMS
 
@@ -803,14 +803,14 @@ def test_many_deadlines_leave_one_per_session() -> None:
     scene = Scene()
     # The other call's deadlines are at the top of the heap, so that only a sweep gets below.
     call, _ = scene.connect(), scene.connect()
-    media = call.session._media
+    media = call.session._planes.media
     near: list[float] = []
 
     def soonest() -> float | None:
         """As when a gap in the audio is waited for: a little later each time, then not at all."""
         return near[-1] if near else None
 
-    call.session._media = _WithTimer(media, soonest)  # type: ignore[assignment]
+    call.session._planes.media = _WithTimer(media, soonest)  # type: ignore[assignment]
     for _ in range(500):
         near.append(scene.world.now + 0.001)
         scene.host.receive(bytes(20), call.client.address, SERVER)

@@ -193,7 +193,10 @@ def test_k2_no_secret_in_any_text(
     call.talk(3)
     secret = call.session._negotiation.credentials.pwd
     monkeypatch.setattr(
-        call.session._media, "_payload_type", _Bomb(f"a bug that tells {secret}"), raising=False
+        call.session._planes.media,
+        "_payload_type",
+        _Bomb(f"a bug that tells {secret}"),
+        raising=False,
     )
     call.talk(1)
     assert [e.reason for e in call.events(SessionClosed)] == [CloseReason.INTERNAL_ERROR]
@@ -373,7 +376,7 @@ def test_p1_an_authentic_peer_says_anything(said: list[tuple[str, bytes]]) -> No
     scene = Scene()
     call = scene.connect()
     session, client = call.session, call.client.machine
-    sender, dtls = client._media._sender, client._transport._dtls
+    sender, dtls = client._planes.media._sender, client._planes.transport._dtls
     assert sender is not None
     assert dtls is not None
     for kind, plaintext in said:
@@ -489,15 +492,15 @@ def test_p2_a_handler_that_raises_full(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_p2_a_plane_that_raises() -> None:
     """Whichever plane of a session has a bug: that session ends, named so, and no other."""
-    for plane, method in (("_media", "receive"), ("_transport", "receive_stun")):
+    for plane, method in (("media", "receive"), ("transport", "receive_stun")):
         scene = Scene()
         broken, sound = scene.connect(), scene.connect()
 
         def fail(*_arguments: object) -> bool:
             raise ZeroDivisionError("a message that may hold secrets")
 
-        session, clients = broken.session, (broken, sound)
-        setattr(session, plane, _Proxy(getattr(session, plane), method, fail))
+        planes, clients = broken.session._planes, (broken, sound)
+        setattr(planes, plane, _Proxy(getattr(planes, plane), method, fail))
         for _ in range(400):
             for call in clients:
                 if not call.client.machine.closed:
@@ -754,7 +757,7 @@ def test_p4_the_states_are_what_they_say() -> None:
             reached[leave] = ("closed", "closed", False, False)
             continue
         session = entries[0].session
-        path = session._transport.selected_path
+        path = session._planes.transport.selected_path
         reached[leave] = (
             session.state.name.lower(),
             session.stats(scene.world.now).transport.dtls_state,
