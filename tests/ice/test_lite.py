@@ -14,7 +14,8 @@ from rtcproto.ice.contract import (
     PathSelected,
     PathValidated,
 )
-from rtcproto.ice.lite import ALLOWANCE, MAX_ANSWERS, PROVING, REASONS, IceLite
+from rtcproto.ice.lite import ALLOWANCE, PROVING, REASONS, IceLite
+from rtcproto.ice.memory import ANSWER_WINDOW, MAX_ANSWERS
 from rtcproto.ice.paths import SILENCE_BEFORE_MOVE
 from rtcproto.stun import Attribute, Class, ErrorCode, Message, ShortTermKey, build
 from tests.support.contract import NOW, PEER, MachineContract, Subject
@@ -392,6 +393,22 @@ def test_retransmission_is_answered_again_and_changes_nothing():
     assert machine.next_events() == []
     run_timers(machine, 30.0)
     assert machine.next_events() == [PathLost(silent_for=30.0)]
+
+
+def test_retransmission_is_answered_while_its_sender_may_retransmit():
+    """RFC 8489 section 6.2.1: the seventh sending leaves at 31.5 s, all is over at 39.5 s."""
+    machine, peer = lite(IceConfig(consent_timeout=100.0)), Peer()
+    check = peer.check()
+    for at in (0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5):
+        assert machine.receive_datagram(check, A, at)
+        assert len(answers(machine.datagrams_to_send())) == 1
+    late = peer.check()
+    assert machine.receive_datagram(late, A, 100.0)
+    assert machine.receive_datagram(late, A, 100.0 + ANSWER_WINDOW - 0.1)
+    machine.datagrams_to_send()
+    assert not machine.receive_datagram(late, A, 100.0 + ANSWER_WINDOW)
+    assert machine.datagrams_to_send() == []
+    assert rejected(machine) == {"replay": 1}
 
 
 def test_same_transaction_from_another_address_is_ignored():

@@ -13,6 +13,7 @@ import pytest
 from rtcproto.ice import Candidate, CandidateType
 from rtcproto.ice.contract import Credentials, IceConfig, PathLost
 from rtcproto.ice.lite import ALLOWANCE, REASONS
+from rtcproto.ice.memory import MAX_ANSWERS
 from rtcproto.stun import Attribute, Class, Message, ShortTermKey, build
 from tests.support.ice_peer import CLIENT, SERVER, Peer, lite
 
@@ -63,6 +64,39 @@ def test_r3_hijack_with_both_ufrags_but_no_password():
         assert not machine.receive_datagram(check, ATTACKERS[number % 100], 0.1, RELAY)
     assert_no_effect(machine, before)
     assert machine.stats().rejected["integrity"] == 10_000
+
+
+def test_r5_replays_draw_no_second_answer():
+    """1,000 replays from 10 addresses at +1 s and at +60 s: the client's answer stays the only one.
+
+    From the client's own address (spoofed, so the answer goes to the client): no more
+    than a client that loses every answer would draw, and nothing at +60 s.
+    """
+    machine, peer = connected()
+    captured = peer.check(nominate=True)
+    drawn = {"client": 0, "elsewhere": 0}
+
+    def replay(source, at):
+        machine.receive_datagram(captured, source, at, RELAY)
+        for datagram in machine.datagrams_to_send():
+            message = Message.parse(datagram.data)
+            if message.transaction_id == Message.parse(captured).transaction_id:
+                drawn["client" if datagram.destination == VICTIM else "elsewhere"] += 1
+                assert len(datagram.data) <= len(captured)
+
+    replay(VICTIM, 10.0)
+    for at in (11.0, 70.0):
+        peer.exchange(machine, VICTIM, at, RELAY)
+        for number in range(1_000):
+            replay(ATTACKERS[number % 10], at)
+        assert drawn == {"client": 1, "elsewhere": 0}
+    peer.exchange(machine, VICTIM, 71.0, RELAY)
+    replay(VICTIM, 71.0)
+    assert drawn == {"client": 1, "elsewhere": 0}
+    captured = peer.check(nominate=True)
+    for number in range(1_000):
+        replay(VICTIM, 72.0 + number / 100)
+    assert drawn == {"client": 1 + MAX_ANSWERS, "elsewhere": 0}
 
 
 def test_r5_replayed_check_moves_nothing():

@@ -19,7 +19,7 @@ from rtcproto import stun
 from rtcproto.datagram import Address, Datagram
 from rtcproto.errors import UsageError
 from rtcproto.ice import Credentials, IceConfig, IceLite
-from rtcproto.ice.lite import MAX_ANSWERS
+from rtcproto.ice.memory import MAX_ANSWERS
 from rtcproto.relay import Drop, RelayConfig, RelayCore
 from rtcproto.routing import (
     EncipheredTokenCodec,

@@ -282,11 +282,12 @@ class IceAgent:
         now: float,
     ) -> bool:
         path = (source, base)
-        answers = self._memory.recall(message.transaction_id, path)
+        answers = self._memory.recall(message.transaction_id, path, now)
         if answers is None:
             return self._counters.reject(Reason.REPLAY)
         if answers:
             # A retransmission is answered and means nothing new.
+            self._memory.remember(message.transaction_id, path, now)
             self._answer(message, path, self._binding.success(message.transaction_id, source))
             return True
         if request.unknown:
@@ -302,7 +303,7 @@ class IceAgent:
         if self._role.yields_to(request):
             self._take_role()
         self._counters.requests_received += 1
-        self._memory.remember(message.transaction_id, path, 1)
+        self._memory.remember(message.transaction_id, path, now)
         self._answer(message, path, self._binding.success(message.transaction_id, source))
         pair = self._checklist.get(source, base) or self._learn_remote(path, request.priority)
         if pair is None:

@@ -23,9 +23,9 @@ sending must stop. A new check starts everything again.
 
 Replays: neither address nor time is under the MAC, so `memory` keeps the newest
 `max_transactions` ids. One that comes from another path has no effect; one from
-the same path is a retransmission while it is recent: it is answered (at most
-`MAX_ANSWERS` times, once only on an unproven path beside a selected one) and
-refreshes nothing. Replays older than that look like new paths. They can push a
+the same path is a retransmission while its sender may still retransmit: it is
+answered (`memory` says how often; once only on an unproven path beside a selected
+one) and refreshes nothing. Replays that outlive the memory look like new paths. They can push a
 roaming peer's new path out of the table, but not its proof: see `paths`.
 
 Bytes: an answer is never larger than its request, and everything sent stays
@@ -73,16 +73,12 @@ from rtcproto.stun import (
     build,
 )
 
-__all__ = ["ALLOWANCE", "MAX_ANSWERS", "PROVING", "REASONS", "IceLite"]
+__all__ = ["ALLOWANCE", "PROVING", "REASONS", "IceLite"]
 
 # When a proving request is repeated: 0.1, 0.3, 0.7 and 1.5 s after the first,
 # given up 1.6 s later. RFC 8489 section 6.2.1 wants an RTO of 500 ms or more;
 # media waits for this answer, and the handshake beside it repeats as fast.
 PROVING = Schedule(rto=0.1, requests=5, patience=16.0)
-
-# RFC 8489 section 6.2.1: a client sends a request at most 7 times; one more for
-# a duplicating network.
-MAX_ANSWERS = 8
 
 # Bytes that may be sent beyond those that authentic messages have brought: one
 # full proving schedule (5 requests of about 100 bytes) on each of 8 paths. An
@@ -354,8 +350,8 @@ class IceLite:
             return self._reject("integrity")
         now = self._advance(now)
         transaction_id = message.transaction_id
-        answers = self._memory.recall(transaction_id, path)
-        if answers is None or answers >= self._answer_limit(path):
+        answers = self._memory.recall(transaction_id, path, now)
+        if answers is None or (answers and self._answers_once(path)):
             return self._reject("replay")
         unknown = message.unknown_required
         answer = (
@@ -365,7 +361,7 @@ class IceLite:
         )
         if len(answer) > len(message.raw):
             return self._reject("short")
-        self._memory.remember(transaction_id, path, answers + 1)
+        self._memory.remember(transaction_id, path, now)
         self._requests_received += 1
         self._responses_sent += 1
         self._earn(len(message.raw) - len(answer))
@@ -380,13 +376,11 @@ class IceLite:
             self._paths.leave_silent(now)
         return True
 
-    def _answer_limit(self, path: Path) -> int:
+    def _answers_once(self, path: Path) -> bool:
         # In a call under way, what repeats a check from an unproven address may
         # well be a replay, older than our memory: one answer. During set-up a
         # lost answer is likelier, and a browser that repeats must be heard.
-        if self._paths.selected is None or self.is_proven(path):
-            return MAX_ANSWERS
-        return 1
+        return self._paths.selected is not None and not self.is_proven(path)
 
     def _refusal(self, transaction_id: bytes, unknown: tuple[int, ...]) -> bytes:
         # RFC 8489 section 6.3.1: "the server MUST reply with an error response
