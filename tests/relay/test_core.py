@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rtcproto import stun
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
 from rtcproto.errors import UsageError
-from rtcproto.relay import Drop, RelayConfig, RelayCore
+from rtcproto.relay import FLOW_FIRST, Drop, RelayConfig, RelayCore
 from rtcproto.routing import (
     EncipheredTokenCodec,
     Entry,
@@ -491,3 +491,33 @@ class TestInsideFace(MachineContract):
             source=FIRST,
             mtu=MAX_DATAGRAM_IN,
         )
+
+
+def test_a_driver_may_forward_by_itself() -> None:
+    """What it says it forwarded counts like what the core forwarded, and keeps flows alive."""
+    core = make_core()
+    inside(core, RTP)
+    flow = core.flow_of(CLIENT, PUBLIC)
+    assert flow is not None
+    assert (flow.owner, flow.header, flow.proven) == (FIRST, encode_header(CLIENT, PUBLIC), True)
+    core.forwarded_outward([flow, flow], 300, IDLE_TIMEOUT - 1)
+    core.forwarded_inward(3, 500)
+    stats = core.stats()
+    assert (stats.packets_outward, stats.bytes_outward) == (3, 300 + len(RTP))
+    assert (stats.packets_inward, stats.bytes_inward) == (3, 500)
+    core.handle_timer(IDLE_TIMEOUT + 2)
+    assert core.flow_of(CLIENT, PUBLIC) is flow
+    core.handle_timer(2 * IDLE_TIMEOUT + 2)
+    assert core.flow_of(CLIENT, PUBLIC) is None
+
+
+@given(st.integers(0, 255), st.binary(max_size=60))
+def test_by_flow_says_what_needs_no_look(first: int, rest: bytes) -> None:
+    """Packets that begin so follow the flow whatever is in them; no others do without a look."""
+    core = make_core()
+    inside(core, RTP)
+    data = bytes((first,)) + rest
+    if first in FLOW_FIRST:
+        assert outside(core, data) == to_owner(data)
+    elif first > 3:
+        assert outside(core, data) == []

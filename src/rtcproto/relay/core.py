@@ -24,11 +24,17 @@ with `datagrams_to_send` are the contract of every machine; `route_outside` and 
 are the same two decisions returned at once, for a loop that forwards each packet before
 it reads the next. Headers are never looked for on the outside face: this is where a tier
 of upstream relays with their own list would be let in.
+
+A driver that forwards whole batches may remember what the core has decided for a flow, until
+an event says that the flow ended: that packets of its client that begin with one of `FLOW_FIRST`
+go to `Flow.owner` behind `Flow.header`, and, once it is proven, that non-empty packets of that
+owner behind that header go to the client, unless they begin like a header. It tells the core
+what it has forwarded by `forwarded_inward` and `forwarded_outward`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
@@ -37,11 +43,11 @@ from rtcproto.errors import ParseError, UsageError
 from rtcproto.relay.policy import Drop, RelayConfig, RelayStats
 from rtcproto.routing.directory import Directory
 from rtcproto.routing.proxy import HEADER_SIZE, MAGIC, encode_header, has_header, parse_header
-from rtcproto.routing.table import FlowEvent, FlowTable, Reply
+from rtcproto.routing.table import Flow, FlowEvent, FlowTable, Reply
 from rtcproto.routing.token import TokenCodec
 from rtcproto.stun.peek import peek_server_ufrag
 
-__all__ = ["RelayCore"]
+__all__ = ["FLOW_FIRST", "RelayCore"]
 
 
 class RelayCore:
@@ -105,6 +111,10 @@ class RelayCore:
         """True if the flow exists and its owner has sent media through it."""
         return self._table.is_proven(client, public)
 
+    def flow_of(self, client: Address, public: Address) -> Flow | None:
+        """The flow itself, for a driver that remembers decisions; only to be read."""
+        return self._by_client.get((client, public))
+
     def stats(self) -> RelayStats:
         """Counters and sizes now."""
         return RelayStats(
@@ -144,6 +154,21 @@ class RelayCore:
         routed = self.route_inside(data, source, now)
         if routed is not None:
             self._out.append(Datagram(*routed))
+
+    def forwarded_inward(self, packets: int, size: int) -> None:
+        """The driver forwarded so many packets, `size` bytes in all, of clients that have flows."""
+        self._packets_inward += packets
+        self._bytes_inward += size
+
+    def forwarded_outward(self, flows: Collection[Flow], size: int, now: float) -> None:
+        """The driver forwarded one packet of its owner for each of `flows`, `size` bytes in all.
+
+        A flow with several packets is there several times.
+        """
+        for flow in flows:
+            flow.sent = now
+        self._packets_outward += len(flows)
+        self._bytes_outward += size
 
     def handle_timer(self, now: float) -> None:
         """Let idle flows go."""
@@ -311,6 +336,9 @@ def _way_of(first: int) -> int:
 
 
 _WAY = [_way_of(first) for first in range(256)]
+
+# The first bytes of what follows its flow whatever else is in it.
+FLOW_FIRST = bytes(first for first, way in enumerate(_WAY) if way == _BY_FLOW)
 
 # Content type 23 of RFC 6347 section 4.1 is application data.
 _DTLS_APPLICATION_DATA = 23
