@@ -10,11 +10,12 @@ import pytest
 from rtcproto.datachannel import (
     MAX_CHANNELS,
     Ack,
-    ChannelClosed,
     ChannelManager,
-    ChannelMessageReceived,
-    ChannelOpened,
     ChannelState,
+    DataChannelBufferLow,
+    DataChannelClosed,
+    DataChannelMessage,
+    DataChannelOpened,
     Open,
     PayloadProtocol,
     ResetStreams,
@@ -56,6 +57,7 @@ class Link:
             self.sent.append(command)
             if isinstance(command, SendMessage):
                 assert command.data, "SCTP has no empty messages"
+                sender.message_queued(command)
                 receiver.receive_message(command.stream, command.ppid, command.data)
             else:
                 receiver.streams_reset(command.streams)
@@ -77,10 +79,10 @@ def test_opens_on_both_sides(link: Link) -> None:
     assert link.client.state(channel) is ChannelState.OPEN
     link.run()
     assert link.client.next_events() == [
-        ChannelOpened(channel=channel, parameters=parameters, incoming=False)
+        DataChannelOpened(channel=channel, parameters=parameters, incoming=False)
     ]
     assert link.server.next_events() == [
-        ChannelOpened(channel=channel, parameters=parameters, incoming=True)
+        DataChannelOpened(channel=channel, parameters=parameters, incoming=True)
     ]
 
 
@@ -110,7 +112,7 @@ def test_messages_keep_kind_and_content(link: Link, data: str | bytes) -> None:
     channel = link.client.open_channel(Open())
     link.client.send(channel, data)
     link.run()
-    assert link.server.next_events()[1:] == [ChannelMessageReceived(channel=channel, data=data)]
+    assert link.server.next_events()[1:] == [DataChannelMessage(channel=channel, data=data)]
 
 
 def test_unordered_channel_is_ordered_until_the_peer_knows_it(link: Link) -> None:
@@ -138,7 +140,7 @@ def test_close_resets_both_directions(link: Link) -> None:
         link.server.send(channel, "too late")
     link.run()
     for side in (link.client, link.server):
-        assert side.next_events() == [ChannelClosed(channel=channel)]
+        assert side.next_events() == [DataChannelClosed(channel=channel)]
         assert side.state(channel) is ChannelState.CLOSED
     assert [c for c in link.sent if isinstance(c, ResetStreams)] == [
         ResetStreams(streams=(channel,))
@@ -151,7 +153,7 @@ def test_end_of_the_association_closes_all(link: Link) -> None:
     channels = [link.client.open_channel(Open()) for _ in range(3)]
     link.client.next_events()
     link.client.association_closed()
-    assert link.client.next_events() == [ChannelClosed(channel=c) for c in channels]
+    assert link.client.next_events() == [DataChannelClosed(channel=c) for c in channels]
     assert link.client.commands() == []
 
 
@@ -163,7 +165,7 @@ def test_negotiated_channels_need_no_message(link: Link) -> None:
     link.client.send(7, b"x")
     link.run()
     assert link.sent[0].ordered is False  # type: ignore[union-attr]
-    assert link.server.next_events()[-1] == ChannelMessageReceived(channel=7, data=b"x")
+    assert link.server.next_events()[-1] == DataChannelMessage(channel=7, data=b"x")
 
 
 def test_the_peers_message_size_is_honoured() -> None:
@@ -249,3 +251,36 @@ class TestPeerMisbehaves:
         link.client.streams_reset(())
         link.run()
         assert len(link.client) == len(link.server) == 0
+
+
+def test_stats_count_messages_as_given() -> None:
+    """RTCDataChannelStats: the messages of the application, not DCEP's, and no padding byte."""
+    link = Link()
+    link.establish()
+    channel = link.client.open_channel(Open(label="chat", protocol="p"))
+    link.run()
+    for data in ("h\u00e9", b"12", "", b""):
+        link.client.send(channel, data)
+    link.run()
+    (ours,), (theirs,) = link.client.stats(), link.server.stats()
+    assert (ours.label, ours.protocol, ours.state) == ("chat", "p", "open")
+    assert ours.data_channel_identifier == theirs.data_channel_identifier == channel
+    assert (ours.messages_sent, ours.bytes_sent, ours.messages_received) == (4, 5, 0)
+    assert (theirs.messages_received, theirs.bytes_received, theirs.bytes_sent) == (4, 5, 0)
+
+
+def test_low_water_is_told_only_where_it_was_asked_for() -> None:
+    """Every message empties the buffer some time; only who set a mark wants to know."""
+    link = Link()
+    link.establish()
+    channel = link.client.open_channel(Open())
+    link.run()
+    link.client.next_events()
+    link.client.buffered_amount_low(channel)
+    link.client.buffered_amount_low(7)
+    assert link.client.next_events() == []
+    link.client.watch(channel)
+    link.client.buffered_amount_low(channel)
+    assert link.client.next_events() == [DataChannelBufferLow(channel=channel)]
+    with pytest.raises(UsageError, match="not open"):
+        link.client.watch(99)

@@ -1,11 +1,13 @@
 """Data channels, RFC 8831 and RFC 8832: the channels of one SCTP association."""
 
 from rtcproto.datachannel.channel import (
-    ChannelClosed,
-    ChannelEvent,
-    ChannelMessageReceived,
-    ChannelOpened,
     ChannelState,
+    DataChannelBufferLow,
+    DataChannelClosed,
+    DataChannelEvent,
+    DataChannelMessage,
+    DataChannelOpened,
+    DataChannelStats,
     PayloadProtocol,
     ResetStreams,
     SctpCommand,
@@ -16,13 +18,15 @@ from rtcproto.datachannel.manager import MAX_CHANNELS, ChannelManager
 
 __all__ = [
     "Ack",
-    "ChannelClosed",
-    "ChannelEvent",
     "ChannelManager",
     "ChannelMessage",
-    "ChannelMessageReceived",
-    "ChannelOpened",
     "ChannelState",
+    "DataChannelBufferLow",
+    "DataChannelClosed",
+    "DataChannelEvent",
+    "DataChannelMessage",
+    "DataChannelOpened",
+    "DataChannelStats",
     "MAX_CHANNELS",
     "Open",
     "PayloadProtocol",

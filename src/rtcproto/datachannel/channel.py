@@ -13,11 +13,13 @@ import attrs
 from rtcproto.datachannel.dcep import Open
 
 __all__ = [
-    "ChannelClosed",
-    "ChannelEvent",
-    "ChannelMessageReceived",
-    "ChannelOpened",
     "ChannelState",
+    "DataChannelBufferLow",
+    "DataChannelClosed",
+    "DataChannelEvent",
+    "DataChannelMessage",
+    "DataChannelOpened",
+    "DataChannelStats",
     "PayloadProtocol",
     "ResetStreams",
     "SctpCommand",
@@ -45,16 +47,26 @@ class ChannelState(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class ChannelOpened:
+class DataChannelOpened:
     """Messages may be sent on channel `channel`. `incoming`: the peer asked for it."""
 
     channel: int
     parameters: Open
     incoming: bool
 
+    @property
+    def label(self) -> str:
+        """What the opener calls the channel."""
+        return self.parameters.label
+
+    @property
+    def protocol(self) -> str:
+        """What is spoken on the channel, by the opener's word; often empty."""
+        return self.parameters.protocol
+
 
 @attrs.frozen(kw_only=True)
-class ChannelMessageReceived:
+class DataChannelMessage:
     """A whole message: `str` if the peer sent text, `bytes` otherwise."""
 
     channel: int
@@ -62,17 +74,41 @@ class ChannelMessageReceived:
 
     def __repr__(self) -> str:
         kind = "characters" if isinstance(self.data, str) else "bytes"
-        return f"ChannelMessageReceived(channel={self.channel}, {len(self.data)} {kind})"
+        return f"DataChannelMessage(channel={self.channel}, {len(self.data)} {kind})"
 
 
 @attrs.frozen(kw_only=True)
-class ChannelClosed:
+class DataChannelBufferLow:
+    """What waits on the channel fell to the threshold that was set for it, or below."""
+
+    channel: int
+
+
+@attrs.frozen(kw_only=True)
+class DataChannelClosed:
     """The channel is gone, by either side; its last event."""
 
     channel: int
 
 
-ChannelEvent: TypeAlias = ChannelOpened | ChannelMessageReceived | ChannelClosed
+DataChannelEvent: TypeAlias = (
+    DataChannelOpened | DataChannelMessage | DataChannelBufferLow | DataChannelClosed
+)
+
+
+@attrs.frozen(kw_only=True)
+class DataChannelStats:
+    """RTCDataChannelStats of a channel that exists; sizes in bytes, of messages as given."""
+
+    data_channel_identifier: int
+    label: str
+    protocol: str
+    # The name of its `ChannelState`, in lower case.
+    state: str
+    messages_sent: int
+    bytes_sent: int
+    messages_received: int
+    bytes_received: int
 
 
 @attrs.frozen(kw_only=True)

@@ -18,11 +18,13 @@ from __future__ import annotations
 import attrs
 
 from rtcproto.datachannel.channel import (
-    ChannelClosed,
-    ChannelEvent,
-    ChannelMessageReceived,
-    ChannelOpened,
     ChannelState,
+    DataChannelBufferLow,
+    DataChannelClosed,
+    DataChannelEvent,
+    DataChannelMessage,
+    DataChannelOpened,
+    DataChannelStats,
     PayloadProtocol,
     ResetStreams,
     SctpCommand,
@@ -54,6 +56,12 @@ class _Channel:
     # Which directions are reset.
     ours_reset: bool = False
     theirs_reset: bool = False
+    # A low-water mark was set, so falling to it is news.
+    watched: bool = False
+    messages_sent: int = 0
+    bytes_sent: int = 0
+    messages_received: int = 0
+    bytes_received: int = 0
 
 
 class ChannelManager:
@@ -81,7 +89,7 @@ class ChannelManager:
         self._channels: dict[int, _Channel] = {}
         self._established = False
         self._commands: list[SctpCommand] = []
-        self._events: list[ChannelEvent] = []
+        self._events: list[DataChannelEvent] = []
         # What the peer did that made no sense, by reason.
         self.rejected: dict[str, int] = {}
 
@@ -94,6 +102,22 @@ class ChannelManager:
         """The channel's state; CLOSED for one that is not, or no longer, there."""
         found = self._channels.get(channel)
         return ChannelState.CLOSED if found is None else found.state
+
+    def stats(self) -> tuple[DataChannelStats, ...]:
+        """One value per channel that exists."""
+        return tuple(
+            DataChannelStats(
+                data_channel_identifier=number,
+                label=channel.parameters.label,
+                protocol=channel.parameters.protocol,
+                state=channel.state.name.lower(),
+                messages_sent=channel.messages_sent,
+                bytes_sent=channel.bytes_sent,
+                messages_received=channel.messages_received,
+                bytes_received=channel.bytes_received,
+            )
+            for number, channel in self._channels.items()
+        )
 
     # Inputs
 
@@ -121,22 +145,41 @@ class ChannelManager:
             return
         # RFC 8832 section 6: a message is as good an answer as an ACK.
         channel.confirmed = True
+        message: str | bytes
         match ppid:
             case PayloadProtocol.STRING:
                 try:
-                    text = data.decode()
+                    message = data.decode()
                 except UnicodeDecodeError:
                     self._reject("not_utf8")
                     return
-                self._events.append(ChannelMessageReceived(channel=stream, data=text))
             case PayloadProtocol.BINARY:
-                self._events.append(ChannelMessageReceived(channel=stream, data=data))
+                message = data
             case PayloadProtocol.STRING_EMPTY:
-                self._events.append(ChannelMessageReceived(channel=stream, data=""))
+                message, data = "", b""
             case PayloadProtocol.BINARY_EMPTY:
-                self._events.append(ChannelMessageReceived(channel=stream, data=b""))
+                message = data = b""
             case _:
                 self._reject("payload_protocol")
+                return
+        channel.messages_received += 1
+        channel.bytes_received += len(data)
+        self._events.append(DataChannelMessage(channel=stream, data=message))
+
+    def message_queued(self, command: SendMessage) -> None:
+        """The association took a message of ours: it counts as sent."""
+        channel = self._channels.get(command.stream)
+        if channel is None or command.ppid == PayloadProtocol.DCEP:
+            return
+        channel.messages_sent += 1
+        if command.ppid in (PayloadProtocol.STRING, PayloadProtocol.BINARY):
+            channel.bytes_sent += len(command.data)
+
+    def buffered_amount_low(self, stream: int) -> None:
+        """What waits on a stream fell to its threshold."""
+        channel = self._channels.get(stream)
+        if channel is not None and channel.watched:
+            self._events.append(DataChannelBufferLow(channel=stream))
 
     def streams_reset(self, streams: tuple[int, ...]) -> None:
         """The peer reset its outgoing side of these; none named means all, RFC 6525 4.1."""
@@ -213,6 +256,16 @@ class ChannelManager:
             )
         )
 
+    def watch(self, channel: int) -> None:
+        """Report from now on when what waits on the channel falls to its low-water mark.
+
+        Raises UsageError unless the channel is open.
+        """
+        found = self._channels.get(channel)
+        if found is None or found.state is not ChannelState.OPEN:
+            raise UsageError("the channel is not open")
+        found.watched = True
+
     def close_channel(self, channel: int) -> None:
         """Close a channel once what is queued was sent; no effect on one that is closing."""
         found = self._channels.get(channel)
@@ -226,7 +279,7 @@ class ChannelManager:
         commands, self._commands = self._commands, []
         return commands
 
-    def next_events(self) -> list[ChannelEvent]:
+    def next_events(self) -> list[DataChannelEvent]:
         """Drain what happened."""
         events, self._events = self._events, []
         return events
@@ -246,7 +299,7 @@ class ChannelManager:
         if channel.state is ChannelState.CONNECTING:
             channel.state = ChannelState.OPEN
             self._events.append(
-                ChannelOpened(
+                DataChannelOpened(
                     channel=number, parameters=channel.parameters, incoming=channel.incoming
                 )
             )
@@ -297,7 +350,7 @@ class ChannelManager:
 
     def _remove(self, number: int) -> None:
         if self._channels.pop(number, None) is not None:
-            self._events.append(ChannelClosed(channel=number))
+            self._events.append(DataChannelClosed(channel=number))
 
     def _reject(self, reason: str) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
