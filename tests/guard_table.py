@@ -52,6 +52,7 @@ _LITE = "tests/ice/test_lite.py"
 _CONTEXT = "tests/srtp/test_context.py"
 _CORE = "tests/relay/test_core.py"
 _TABLE = "tests/routing/test_table.py"
+_TIERS = "tests/relay/test_tiers.py"
 
 GUARDS: tuple[Guard, ...] = (
     # -- STUN and ICE
@@ -1027,7 +1028,7 @@ GUARDS: tuple[Guard, ...] = (
         _RELAY,
         "the epoch of a slot",
         "relay/core.py",
-        "if entry.epoch != token.epoch:",
+        "if entry.epoch is not None and entry.epoch != token.epoch:",
         "if False:",
         (f"{_CORE}::test_the_slot_must_exist_in_that_epoch",),
     ),
@@ -1035,12 +1036,12 @@ GUARDS: tuple[Guard, ...] = (
         _RELAY,
         "headers on the outside face",
         "relay/core.py",
-        "            if way != _STUN:\n"
+        "            if way != STUN:\n"
         "                self._drop(Drop.HEADER_OUTSIDE if has_header(data)"
         " else Drop.NOT_ROUTABLE)\n"
         "                return None\n",
-        "            if way != _STUN:\n"
-        "                way = _BY_FLOW\n"
+        "            if way != STUN:\n"
+        "                way = FLOW\n"
         "                if has_header(data):\n"
         "                    return self.route_inside(data, next(iter("
         "self._directory._addresses)), now)[:2]\n",
@@ -1060,8 +1061,8 @@ GUARDS: tuple[Guard, ...] = (
         _RELAY,
         "the short way asks for the owner",
         "relay/core.py",
-        "            and flow.owner == source\n",
-        "",
+        "            and flow.owner == source\n            and 38 <",
+        "            and 38 <",
         (f"{_T_RELAY}::test_r15_forged_headers_do_not_touch_a_flow", _CORE),
     ),
     Guard(
@@ -1076,7 +1077,7 @@ GUARDS: tuple[Guard, ...] = (
         _RELAY,
         "a header behind a header",
         "relay/core.py",
-        "        if data[HEADER_SIZE] == _MAGIC_FIRST:\n",
+        "        if data[HEADER_SIZE] == MAGIC_FIRST:\n",
         "        if False:\n",
         (f"{_CORE}::test_what_the_inside_face_refuses",),
     ),
@@ -1109,6 +1110,54 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _RELAY,
+        "the upstream face believes configured relays only",
+        "relay/core.py",
+        "        if outer is None or self._directory.lists(source):\n",
+        "        if outer is None:\n            outer = encode_header(source, self._face or source)\n        if False:\n",
+        (f"{_TIERS}::test_what_the_upstream_face_refuses",),
+    ),
+    Guard(
+        _RELAY,
+        "owners answer through configured relays only",
+        "relay/core.py",
+        "if self._upstreams.header_of(via) is None or self._directory.lists(via):",
+        "if False:",
+        (f"{_TIERS}::test_what_owners_cannot_send_upwards",),
+    ),
+    Guard(
+        _RELAY,
+        "a third header",
+        "relay/core.py",
+        "        if way == NOWHERE:\n            self._drop(Drop.NESTED_HEADER",
+        "        if False:\n            self._drop(Drop.NESTED_HEADER",
+        (f"{_TIERS}::test_what_the_upstream_face_refuses",),
+    ),
+    Guard(
+        _RELAY,
+        "the short way upwards asks for the owner",
+        "relay/core.py",
+        "            and flow.owner == source\n            and 76 <",
+        "            and 76 <",
+        (f"{_TIERS}::test_the_rules_of_flows_hold_behind_a_relay", f"{_TIERS}"),
+    ),
+    Guard(
+        _RELAY,
+        "networks of upstream relays",
+        "relay/upstream.py",
+        "not any(ip in net for net in self._networks)",
+        "False",
+        ("tests/relay/test_upstream.py::test_configured_networks_only",),
+    ),
+    Guard(
+        _RELAY,
+        "upstream relays remembered",
+        "relay/upstream.py",
+        "if len(self._headers) >= MAX_UPSTREAMS:",
+        "if False:",
+        ("tests/relay/test_upstream.py::test_memory_is_bounded",),
+    ),
+    Guard(
+        _RELAY,
         "the ufrag beats the flow",
         "relay/core.py",
         "            if ufrag is not None:\n",
@@ -1119,8 +1168,8 @@ GUARDS: tuple[Guard, ...] = (
         _RELAY,
         "multicast and broadcast addresses as clients",
         "relay/core.py",
-        "        if not _can_be_client(client):\n",
-        "        if False:\n",
+        "        if not can_be_client(client):\n            self._drop(Drop.BAD_HEADER)\n            return None\n        media",
+        "        media",
         (f"{_CORE}::test_what_the_inside_face_refuses",),
     ),
     Guard(

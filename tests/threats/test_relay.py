@@ -29,6 +29,7 @@ from rtcproto.routing import (
     encode_header,
     parse_header,
 )
+from rtcproto.routing.directory import ANY_OWNER
 from rtcproto.stun import Attribute, Class, peek_server_ufrag
 from tests.support.ice_peer import Peer, counting_entropy
 
@@ -644,6 +645,72 @@ def test_r10_no_loops() -> None:
                     data = encode_header(client, public) + payload
                     forwarded += hops((data, source, destination), relays)
     assert forwarded > 0
+
+
+def test_r10_no_loops_between_tiers() -> None:
+    """Three relays with an upstream face each, three owners, every pair: 1 in, <= 1 out.
+
+    Directories are as wrong as they can be: clusters 1 and 2 point round in a circle at the
+    upstream faces of the next relays, cluster 0 has owners, and some of these at other
+    relays' inside and public addresses.
+    """
+    faces = [("10.0.1.1", 4100), ("10.0.1.2", 4100), ("10.0.1.3", 4100)]
+    relays = []
+    for n, (public, inside, face) in enumerate(zip(RELAYS, INSIDES, faces, strict=True)):
+        own = [public, inside, face]
+        entries = {
+            (0, slot): Entry(address)
+            for slot, address in enumerate([*TRANSCEIVERS, *RELAYS, *INSIDES], 1)
+            if address not in own
+        } | {(cluster, ANY_OWNER): Entry(faces[(n + cluster) % 3], None) for cluster in (1, 2)}
+        config = RelayConfig(
+            publics=frozenset((public,)),
+            own=frozenset((inside,)),
+            upstream_face=face,
+            upstreams=("10.0.1.0/24",),
+        )
+        relays.append(RelayCore(config, CODEC, StaticDirectory(entries, own=own)))
+    everybody = [*RELAYS, *INSIDES, *faces, *TRANSCEIVERS, VICTIM]
+    forwarded = longest = 0
+    for cluster, owner in [*product((0,), range(1, 10)), *product((1, 2), (1,))]:
+        username = f"{CODEC.encode(RoutingToken(cluster, owner, 0, 7))}:abcd"
+        check = stun.build(1, 0, bytes(12), [(Attribute.USERNAME, username)], None)
+        headers = [b""]
+        headers += [encode_header(c, p) for c, p in product((VICTIM, RELAYS[0]), RELAYS[:2])]
+        headers += [encode_header(i, f) + headers[1] for i, f in product(INSIDES, faces)]
+        headers += [headers[-1] + headers[1]]
+        for source, destination in product(everybody, [*RELAYS, *INSIDES, *faces]):
+            for header in headers:
+                for payload in (check, RTP):
+                    data = header + payload
+                    count = travel((data, source, destination), relays, faces)
+                    forwarded += count
+                    longest = max(longest, count)
+    assert forwarded > 500
+    # Two tiers, and no third.
+    assert longest == 2
+
+
+def travel(
+    datagram: tuple[bytes, Address, Address], relays: list[RelayCore], faces: list[Address]
+) -> int:
+    """As `hops`, for relays with upstream faces."""
+    count = 0
+    queue = [datagram]
+    while queue:
+        data, source, destination = queue.pop()
+        for relay, public, inside, face in zip(relays, RELAYS, INSIDES, faces, strict=True):
+            if destination in (public, face):
+                relay.receive_outside(data, source, destination, 0.0)
+            elif destination == inside:
+                relay.receive_inside(data, source, 0.0)
+            produced = relay.datagrams_to_send()
+            assert len(produced) <= 1
+            count += len(produced)
+            queue += [(d.data, d.source or inside, d.destination) for d in produced]
+        assert len(queue) <= 1
+        assert count <= 3, "the datagram travels in circles"
+    return count
 
 
 def test_r10_own_addresses_are_refused_at_load() -> None:

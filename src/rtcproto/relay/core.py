@@ -15,6 +15,13 @@ Outward, the proxy header says it all: client, and the public address to answer 
 are forwarded even where the table gives the flow to somebody else: what is protected is where
 the client's packets *go*.
 
+**Two tiers** are the same code. A relay that others stand in front of has an *upstream face* on
+its private side: there, and only from configured relays, a datagram starts with one header. It is
+routed by what is behind that header, as if a client had sent it, and leaves with a second header
+in front: client = the relay it came from, proxy = the face it came to. On the way back that
+outer header is taken off again. Flows of this kind are keyed by both headers. A third is refused,
+so relays that point at each other send nothing in circles.
+
 What it refuses is `rtcproto.relay.policy.Drop`. It originates nothing, answers nothing,
 logs nothing; one datagram in is at most one out, of the same payload. Bindings
 are hints, because no integrity is verified here: the transceiver does that.
@@ -22,11 +29,11 @@ are hints, because no integrity is verified here: the transceiver does that.
 Called by the driver of a program with one datagram at a time. `receive_outside`, `receive_inside`
 with `datagrams_to_send` are the contract of every machine; `route_outside` and `route_inside`
 are the same two decisions returned at once, for a loop that forwards each packet before
-it reads the next. Headers are never looked for on the outside face: this is where a tier
-of upstream relays with their own list would be let in.
+it reads the next. An upstream face is an outside face to them: its address is the `local` of
+`receive_outside`, and the `source` of what `receive_inside` sends to an upstream relay.
 
 A driver that forwards whole batches may remember what the core has decided for a flow, until
-an event says that the flow ended: that packets of its client that begin with one of `FLOW_FIRST`
+an event says that the flow ended: that packets of its client which begin with one of `FLOW_FIRST`
 go to `Flow.owner` behind `Flow.header`, and, once it is proven, that non-empty packets of that
 owner behind that header go to the client, unless they begin like a header. It tells the core
 what it has forwarded by `forwarded_inward` and `forwarded_outward`.
@@ -35,19 +42,38 @@ what it has forwarded by `forwarded_inward` and `forwarded_outward`.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from ipaddress import ip_address
+from typing import TypeAlias
 
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
-from rtcproto.demux import Kind, classify
 from rtcproto.errors import ParseError, UsageError
+from rtcproto.relay.kinds import FLOW, IS_MEDIA, NOWHERE, STUN, WAY, can_be_client
 from rtcproto.relay.policy import Drop, RelayConfig, RelayStats
+from rtcproto.relay.upstream import Upstreams
 from rtcproto.routing.directory import Directory
-from rtcproto.routing.proxy import HEADER_SIZE, MAGIC, encode_header, has_header, parse_header
-from rtcproto.routing.table import Flow, FlowEvent, FlowTable, Reply
+from rtcproto.routing.proxy import (
+    HEADER_SIZE,
+    MAGIC,
+    HeaderCache,
+    encode_header,
+    has_header,
+    parse_header,
+)
+from rtcproto.routing.table import Flow, FlowEvent, FlowKey, FlowTable, Reply
 from rtcproto.routing.token import TokenCodec
 from rtcproto.stun.peek import peek_server_ufrag
 
-__all__ = ["FLOW_FIRST", "RelayCore"]
+__all__ = ["MAX_INSIDE_DATAGRAM", "RelayCore"]
+
+# The largest datagram on the inside face, bytes: two tiers of headers and a payload.
+MAX_INSIDE_DATAGRAM = 2 * HEADER_SIZE + MAX_DATAGRAM_IN
+
+# The largest one of a transceiver behind this relay alone.
+MAX_BEHIND_RELAY = HEADER_SIZE + MAX_DATAGRAM_IN
+
+MAGIC_FIRST = MAGIC[0]
+
+# (datagram, destination, our address to send it from).
+Outward: TypeAlias = tuple[bytes, Address, Address]
 
 
 class RelayCore:
@@ -62,22 +88,28 @@ class RelayCore:
         "_config",
         "_directory",
         "_drops",
+        "_face",
         "_flows_refused",
+        "_headers",
         "_ours",
         "_out",
         "_packets_inward",
         "_packets_outward",
         "_table",
         "_takeovers_refused",
+        "_upstreams",
     )
 
     def __init__(self, config: RelayConfig, codec: TokenCodec, directory: Directory) -> None:
-        if not config.publics:
-            raise UsageError("a relay needs a public address")
+        if not config.publics and config.upstream_face is None:
+            raise UsageError("a relay needs a public address or an upstream face")
         self._config = config
         self._codec = codec
         self._directory = directory
-        self._ours = config.publics | config.own
+        self._face = config.upstream_face
+        self._upstreams = Upstreams(config.upstreams, config.upstream_face)
+        self._ours = config.ours
+        self._headers = HeaderCache()
         self._table = FlowTable(
             max_flows=config.max_flows,
             idle_timeout=config.idle_timeout,
@@ -99,8 +131,8 @@ class RelayCore:
     # Getters
 
     @property
-    def flows(self) -> Mapping[tuple[Address, Address], Address]:
-        """Every (client, public address) and its owner, as a copy."""
+    def flows(self) -> Mapping[FlowKey, Address]:
+        """Every flow (client, public address, upstream relay if any) and its owner, as a copy."""
         return {key: flow.owner for key, flow in self._by_client.items()}
 
     def owner_of(self, client: Address, public: Address) -> Address | None:
@@ -161,7 +193,7 @@ class RelayCore:
         self._bytes_inward += size
 
     def forwarded_outward(self, flows: Collection[Flow], size: int, now: float) -> None:
-        """The driver forwarded one packet of its owner for each of `flows`, `size` bytes in all.
+        """The driver forwarded one packet for each of `flows`, from owners; `size` bytes in all.
 
         A flow with several packets is there several times.
         """
@@ -196,12 +228,14 @@ class RelayCore:
     ) -> tuple[bytes, Address] | None:
         """As `receive_outside`, but gives (datagram, transceiver) to send from the inside face."""
         size = len(data)
+        if local == self._face:
+            return self._route_downwards(data, source)
         if not 0 < size <= MAX_DATAGRAM_IN:
             self._drop(Drop.OVERSIZED if size else Drop.EMPTY)
             return None
-        way = _WAY[data[0]]
-        if way != _BY_FLOW:
-            if way != _STUN:
+        way = WAY[data[0]]
+        if way != FLOW:
+            if way != STUN:
                 self._drop(Drop.HEADER_OUTSIDE if has_header(data) else Drop.NOT_ROUTABLE)
                 return None
             ufrag = peek_server_ufrag(data)
@@ -219,10 +253,8 @@ class RelayCore:
         self._bytes_inward += size
         return flow.header + data, flow.owner
 
-    def route_inside(
-        self, data: bytes, source: Address, now: float
-    ) -> tuple[bytes, Address, Address] | None:
-        """As `receive_inside`, but gives (datagram, client, public address to send from)."""
+    def route_inside(self, data: bytes, source: Address, now: float) -> Outward | None:
+        """As `receive_inside`, but gives (datagram, destination, address to send from)."""
         flow = self._by_header.get(data[:38])
         # The common case: the flow's owner sends something that tells the table nothing new.
         # An owner in the table is a listed one, see `set_directory`.
@@ -230,8 +262,8 @@ class RelayCore:
             flow is not None
             and flow.proven
             and flow.owner == source
-            and 38 < len(data) <= _MAX_INSIDE
-            and data[38] != _MAGIC_FIRST
+            and 38 < len(data) <= MAX_BEHIND_RELAY
+            and data[38] != MAGIC_FIRST
         ):
             flow.sent = now
             self._packets_outward += 1
@@ -247,16 +279,8 @@ class RelayCore:
     def _route_by_ufrag(
         self, ufrag: bytes, data: bytes, source: Address, local: Address
     ) -> tuple[bytes, Address] | None:
-        token = self._codec.decode(ufrag)
-        if token is None:
-            self._drop(Drop.BAD_TOKEN)
-            return None
-        entry = self._directory.lookup(token.cluster, token.owner)
-        if entry is None:
-            self._drop(Drop.UNKNOWN_OWNER)
-            return None
-        if entry.epoch != token.epoch:
-            self._drop(Drop.STALE_EPOCH)
+        owner = self._owner_in(ufrag)
+        if owner is None:
             return None
         if source in self._ours or self._directory.lists(source):
             self._drop(Drop.LOOP)
@@ -273,19 +297,133 @@ class RelayCore:
                 return None
         self._packets_inward += 1
         self._bytes_inward += len(data)
-        return header + data, entry.address
+        return header + data, owner
 
-    def _route_inside_slowly(
-        self, data: bytes, source: Address, now: float
-    ) -> tuple[bytes, Address, Address] | None:
+    def _owner_in(self, ufrag: bytes) -> Address | None:
+        token = self._codec.decode(ufrag)
+        if token is None:
+            self._drop(Drop.BAD_TOKEN)
+            return None
+        entry = self._directory.lookup(token.cluster, token.owner)
+        if entry is None:
+            self._drop(Drop.UNKNOWN_OWNER)
+            return None
+        if entry.epoch is not None and entry.epoch != token.epoch:
+            self._drop(Drop.STALE_EPOCH)
+            return None
+        return entry.address
+
+    def _route_downwards(self, data: bytes, source: Address) -> tuple[bytes, Address] | None:
+        """From an upstream relay: one header, and what its client sent."""
+        outer = self._upstreams.header_of(source)
+        if outer is None or self._directory.lists(source):
+            self._drop(Drop.UNLISTED_UPSTREAM)
+            return None
+        size = len(data) - HEADER_SIZE
+        if size < 0 or not has_header(data):
+            self._drop(Drop.BAD_HEADER)
+            return None
+        if not size:
+            # An upstream relay forwards nothing empty; an owner would take it for a release.
+            self._drop(Drop.EMPTY)
+            return None
+        if size > MAX_DATAGRAM_IN:
+            self._drop(Drop.OVERSIZED)
+            return None
+        first = data[HEADER_SIZE]
+        way = WAY[first]
+        if way == NOWHERE:
+            self._drop(Drop.NESTED_HEADER if first == MAGIC_FIRST else Drop.NOT_ROUTABLE)
+            return None
+        flow = self._by_header.get(outer + data[:HEADER_SIZE])
+        ufrag = peek_server_ufrag(data[HEADER_SIZE:]) if way == STUN else None
+        if ufrag is not None:
+            owner = self._owner_in(ufrag)
+            if owner is None or (flow is None and self._inner_header(data) is None):
+                return None
+        elif flow is not None:
+            owner = flow.owner
+        else:
+            self._drop(Drop.NO_FLOW)
+            return None
+        self._packets_inward += 1
+        self._bytes_inward += size
+        return outer + data, owner
+
+    def _inner_header(self, data: bytes, offset: int = 0) -> tuple[Address, Address] | None:
+        """(client, public address) as an upstream relay says, if they can be."""
+        try:
+            client, public, _ = parse_header(data, offset)
+        except ParseError:
+            self._drop(Drop.BAD_HEADER)
+            return None
+        if client in self._ours or public in self._ours or self._directory.lists(client):
+            self._drop(Drop.LOOP)
+            return None
+        if not can_be_client(client):
+            self._drop(Drop.BAD_HEADER)
+            return None
+        return client, public
+
+    def _route_upwards(
+        self, data: bytes, source: Address, via: Address, face: Address, now: float
+    ) -> Outward | None:
+        """From an owner behind two headers: take the outer one off, for the relay in front."""
+        flow = self._by_header.get(data[:76])
+        if (
+            flow is not None
+            and flow.proven
+            and flow.owner == source
+            and 76 < len(data) <= MAX_INSIDE_DATAGRAM
+            and data[76] != MAGIC_FIRST
+        ):
+            flow.sent = now
+            self._packets_outward += 1
+            self._bytes_outward += len(data) - 76
+            return data[38:], via, face
+        if self._upstreams.header_of(via) is None or self._directory.lists(via):
+            self._drop(Drop.UNLISTED_UPSTREAM)
+            return None
+        size = len(data) - 2 * HEADER_SIZE
+        if size > MAX_DATAGRAM_IN:
+            self._drop(Drop.OVERSIZED)
+            return None
+        pair = self._inner_header(data, HEADER_SIZE)
+        if pair is None:
+            return None
+        client, public = pair
+        if not size:
+            if not self._table.release(source, client, public, via):
+                self._drop(Drop.FOREIGN_RELEASE)
+                return None
+        elif data[2 * HEADER_SIZE] == MAGIC_FIRST:
+            self._drop(Drop.NESTED_HEADER)
+            return None
+        else:
+            media = IS_MEDIA[data[2 * HEADER_SIZE]]
+            stack = data[: 2 * HEADER_SIZE]
+            self._note(self._table.reply(source, client, public, stack, media, now, via=via))
+        self._packets_outward += 1
+        self._bytes_outward += size
+        return data[HEADER_SIZE:], via, face
+
+    def _note(self, reply: Reply) -> None:
+        if reply is Reply.REFUSED:
+            self._takeovers_refused += 1
+        elif reply is Reply.FULL:
+            self._flows_refused += 1
+
+    def _route_inside_slowly(self, data: bytes, source: Address, now: float) -> Outward | None:
         if not self._directory.lists(source):
             self._drop(Drop.UNLISTED_PEER)
             return None
         try:
-            client, public, _ = parse_header(data)
+            client, public, _ = self._headers.parse(data)
         except ParseError:
             self._drop(Drop.BAD_HEADER)
             return None
+        if public == self._face:
+            return self._route_upwards(data, source, client, public, now)
         size = len(data) - HEADER_SIZE
         if size > MAX_DATAGRAM_IN:
             self._drop(Drop.OVERSIZED)
@@ -300,58 +438,14 @@ class RelayCore:
             if not self._table.release(source, client, public):
                 self._drop(Drop.FOREIGN_RELEASE)
             return None
-        if data[HEADER_SIZE] == _MAGIC_FIRST:
+        if data[HEADER_SIZE] == MAGIC_FIRST:
             self._drop(Drop.NESTED_HEADER)
             return None
-        if not _can_be_client(client):
+        if not can_be_client(client):
             self._drop(Drop.BAD_HEADER)
             return None
-        media = _IS_MEDIA[data[HEADER_SIZE]]
-        reply = self._table.reply(source, client, public, data[:HEADER_SIZE], media, now)
-        if reply is Reply.REFUSED:
-            self._takeovers_refused += 1
-        elif reply is Reply.FULL:
-            self._flows_refused += 1
+        media = IS_MEDIA[data[HEADER_SIZE]]
+        self._note(self._table.reply(source, client, public, data[:HEADER_SIZE], media, now))
         self._packets_outward += 1
         self._bytes_outward += size
         return data[HEADER_SIZE:], client, public
-
-
-# The largest datagram of a transceiver, bytes.
-_MAX_INSIDE = HEADER_SIZE + MAX_DATAGRAM_IN
-_MAGIC_FIRST = MAGIC[0]
-
-# What the outside face does, by first byte.
-_NOWHERE, _STUN, _BY_FLOW = range(3)
-
-
-def _way_of(first: int) -> int:
-    match classify(bytes((first,))):
-        case Kind.STUN:
-            return _STUN
-        case Kind.DTLS | Kind.RTP | Kind.RTCP:
-            return _BY_FLOW
-        case _:
-            return _NOWHERE
-
-
-_WAY = [_way_of(first) for first in range(256)]
-
-# The first bytes of what follows its flow whatever else is in it.
-FLOW_FIRST = bytes(first for first, way in enumerate(_WAY) if way == _BY_FLOW)
-
-# Content type 23 of RFC 6347 section 4.1 is application data.
-_DTLS_APPLICATION_DATA = 23
-
-# By first byte: SRTP, SRTCP and DTLS application data, which owners send only to proven addresses.
-_IS_MEDIA = [
-    first == _DTLS_APPLICATION_DATA or classify(bytes((first,))) in (Kind.RTP, Kind.RTCP)
-    for first in range(256)
-]
-
-
-def _can_be_client(client: Address) -> bool:
-    ip = ip_address(client[0])
-    # The headers of a transceiver are believed, but nothing makes us send to many at once.
-    # 240.0.0.0/4 has the broadcast address in it; in IPv6 "reserved" includes loopback.
-    return not (ip.is_multicast or ip.is_unspecified or (ip.version == 4 and ip.is_reserved))

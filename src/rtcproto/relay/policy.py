@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TypeAlias
 
 import attrs
 
 from rtcproto.datagram import Address
+from rtcproto.errors import UsageError
 from rtcproto.routing.table import IDLE_TIMEOUT, MAX_FLOWS, TAKEOVER_SILENCE
 
 __all__ = ["Drop", "RelayConfig", "RelayStats"]
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+def _networks(values: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(value) for value in values)
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +33,9 @@ class RelayConfig:
     `publics` are the addresses that clients talk to, as clients see them (behind 1:1 NAT
     the advertised ones); they travel in proxy headers. `own` are all other addresses of the relay
     (bound ones, the inside face); nobody at one of ours can be a client.
+
+    `upstream_face` is bound to the private network, for relays in front of this one;
+    `upstreams` are the networks that those may send from, and they alone are believed there.
     """
 
     publics: frozenset[Address]
@@ -31,6 +43,20 @@ class RelayConfig:
     max_flows: int = MAX_FLOWS
     idle_timeout: float = IDLE_TIMEOUT  # seconds
     takeover_silence: float = TAKEOVER_SILENCE  # seconds
+    upstream_face: Address | None = None
+    upstreams: tuple[Network, ...] = attrs.field(default=(), converter=_networks)
+
+    def __attrs_post_init__(self) -> None:
+        if self.upstream_face is not None and self.upstream_face in self.publics:
+            raise UsageError("an upstream face is not public: it believes what it is told")
+        if (self.upstream_face is None) != (not self.upstreams):
+            raise UsageError("an upstream face and the networks of its relays go together")
+
+    @property
+    def ours(self) -> frozenset[Address]:
+        """Every address of this relay."""
+        faces = () if self.upstream_face is None else (self.upstream_face,)
+        return self.publics | self.own | frozenset(faces)
 
 
 class Drop(enum.IntEnum):
@@ -48,9 +74,10 @@ class Drop(enum.IntEnum):
     LOOP = 9  # from or to one of our own addresses or a transceiver, as if it were a client
     UNLISTED_PEER = 10  # inside, from an address that is no configured transceiver
     BAD_HEADER = 11  # inside, a missing, truncated or impossible header
-    NESTED_HEADER = 12  # inside, a header behind the header
+    NESTED_HEADER = 12  # inside or from upstream, one header more than there can be
     FOREIGN_PUBLIC = 13  # inside, for a public address that is not ours
     FOREIGN_RELEASE = 14  # inside, release of a flow that the sender does not own
+    UNLISTED_UPSTREAM = 15  # on or for the upstream face, a relay that was not configured
 
     @property
     def label(self) -> str:

@@ -12,7 +12,12 @@ Text form, one entry per line, as on the command line of the relay:
 # cluster/owner=address[@epoch]
 0/1=10.0.0.7:9000@3
 0/2=[2001:db8::7]:9000
+# cluster/*=address, for all other owners of a cluster
+7/*=10.7.0.1:4100
 ```
+
+The last form is what a global relay has: it knows clusters, and at each such address
+is a relay that knows the owners, and checks the epochs.
 
 Called by the relay at start and per check. Other directories (a shared store
 with leases, say) provide the two methods of `Directory` over values that they
@@ -39,6 +44,7 @@ from rtcproto.errors import ParseError, UsageError
 from rtcproto.routing.token import CLUSTER_MAX, EPOCH_MAX, OWNER_MAX
 
 __all__ = [
+    "ANY_OWNER",
     "LOOPBACK_NETWORKS",
     "MAX_ENTRIES",
     "Directory",
@@ -56,15 +62,21 @@ MAX_ENTRIES = OWNER_MAX + 1
 # What a development set-up on one machine names to be allowed.
 LOOPBACK_NETWORKS = ("127.0.0.0/8", "::1/128")
 
+# The owner in the slot of a whole cluster; no token can name it.
+ANY_OWNER = -1
+
 Slot = tuple[int, int]
 
 
 @attrs.frozen
 class Entry:
-    """Where an owner listens, and the `epoch` that its tokens must carry."""
+    """Where an owner listens, and the `epoch` that its tokens must carry.
+
+    None is for the relay of a cluster: epochs belong to owners, and it knows those.
+    """
 
     address: Address
-    epoch: int = 0
+    epoch: int | None = 0
 
 
 class Directory(Protocol):
@@ -101,9 +113,11 @@ class StaticDirectory:
         allowed = [ip_network(network) for network in allow]
         checked: dict[Slot, Entry] = {}
         for (cluster, owner), entry in entries.items():
-            if not (0 <= cluster <= CLUSTER_MAX and 0 <= owner <= OWNER_MAX):
+            if not (0 <= cluster <= CLUSTER_MAX and ANY_OWNER <= owner <= OWNER_MAX):
                 raise UsageError(f"no such slot: {cluster}/{owner}")
-            if not 0 <= entry.epoch <= EPOCH_MAX:
+            if (entry.epoch is None) != (owner == ANY_OWNER):
+                raise UsageError("an owner has an epoch, a whole cluster has none")
+            if entry.epoch is not None and not 0 <= entry.epoch <= EPOCH_MAX:
                 raise UsageError(f"no such epoch: {entry.epoch}")
             address = check_address(entry.address, allowed, own)
             checked[cluster, owner] = Entry(address, entry.epoch)
@@ -126,8 +140,9 @@ class StaticDirectory:
         return dict(self._entries)
 
     def lookup(self, cluster: int, owner: int) -> Entry | None:
-        """The entry of an owner, or None."""
-        return self._entries.get((cluster, owner))
+        """The entry of an owner, else that of its whole cluster, or None."""
+        entry = self._entries.get((cluster, owner))
+        return self._entries.get((cluster, ANY_OWNER)) if entry is None else entry
 
     def lists(self, address: Address) -> bool:
         """True if some owner is at `address`."""
@@ -186,17 +201,23 @@ def parse_address(text: str) -> Address:
 
 
 def parse_entry(text: str) -> tuple[Slot, Entry]:
-    """`cluster/owner=host:port[@epoch]`; ParseError otherwise. The epoch defaults to 0."""
+    """`cluster/owner=host:port[@epoch]` or `cluster/*=host:port`; ParseError otherwise.
+
+    The epoch of an owner defaults to 0.
+    """
     slot, separator, rest = text.strip().partition("=")
     cluster, slash, owner = slot.partition("/")
     address, at, epoch = rest.partition("@")
-    numbers = [cluster, owner, epoch if at else "0"]
+    whole = owner == "*" and not at
+    numbers = [cluster, "0" if whole else owner, epoch if at else "0"]
     if (
         not separator
         or not slash
         or not all(n.isascii() and n.isdigit() and len(n) <= 5 for n in numbers)
     ):
         raise ParseError("directory", "expected cluster/owner=host:port[@epoch]")
+    if whole:
+        return (int(cluster), ANY_OWNER), Entry(parse_address(address), None)
     return (int(cluster), int(owner)), Entry(parse_address(address), int(numbers[2]))
 
 

@@ -2,7 +2,8 @@
 
 DTLS, SRTP and STUN responses carry no ufrag. They follow the flow of their pair
 (client address, public address they hit). A second address of a client is a
-second flow and never touches the first.
+second flow and never touches the first. Behind another relay the pair alone would not say
+where answers go, so the hop it came through (`via`) is part of the key there.
 
 **The owner's reply makes the flow.** Nothing that a client sends creates, refreshes
 or changes one; only a datagram from a configured transceiver for that pair does
@@ -54,6 +55,7 @@ __all__ = [
     "Flow",
     "FlowAdded",
     "FlowEvent",
+    "FlowKey",
     "FlowProven",
     "FlowRemoved",
     "FlowTable",
@@ -84,6 +86,10 @@ EXPIRY_SLICE = 256
 _SLICE_PAUSE = 0.001
 
 
+# (client, public), or (client, public, via) behind another relay.
+FlowKey: TypeAlias = tuple[Address, ...]
+
+
 class Removal(enum.Enum):
     """Why a flow ended."""
 
@@ -111,6 +117,7 @@ class FlowAdded:
     client: Address
     public: Address
     owner: Address
+    via: Address | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -120,6 +127,7 @@ class FlowProven:
     client: Address
     public: Address
     owner: Address
+    via: Address | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -130,6 +138,7 @@ class FlowRemoved:
     public: Address
     owner: Address
     reason: Removal
+    via: Address | None = None
 
 
 FlowEvent: TypeAlias = FlowAdded | FlowProven | FlowRemoved
@@ -138,12 +147,22 @@ FlowEvent: TypeAlias = FlowAdded | FlowProven | FlowRemoved
 class Flow:
     """One entry. Only `sent` may be written from outside the table (see `FlowTable`)."""
 
-    __slots__ = ("bucket", "client", "header", "owner", "proven", "public", "sent")
+    __slots__ = ("bucket", "client", "header", "key", "owner", "proven", "public", "sent", "via")
 
-    def __init__(self, client: Address, public: Address, header: bytes, owner: Address) -> None:
+    def __init__(
+        self,
+        client: Address,
+        public: Address,
+        header: bytes,
+        owner: Address,
+        via: Address | None,
+    ) -> None:
         self.client = client
         self.public = public
-        # The proxy header of the pair, packed once.
+        # The relay in front of us that it came through, if any.
+        self.via = via
+        self.key: FlowKey = (client, public) if via is None else (client, public, via)
+        # The proxy header of the pair, packed once; behind another relay, both headers.
         self.header = header
         self.owner = owner
         self.proven = False
@@ -159,9 +178,10 @@ class Flow:
 class FlowTable:
     """The table. `reply` and `release` are its inputs; all times are the caller's seconds.
 
-    `by_client` (keyed by client and public address) and `by_header` (keyed by the packed proxy
-    header) are for reading. A caller that has seen for itself that a packet comes from a
-    flow's owner and proves nothing new may set `flow.sent = now` instead of calling `reply`.
+    `by_client` (keyed by client, public address and perhaps `via`) and `by_header` (keyed by
+    the packed proxy headers) are for reading. A caller that has seen for itself that a packet
+    comes from a flow's owner and proves nothing new may set `flow.sent = now` instead of
+    calling `reply`.
     """
 
     __slots__ = (
@@ -189,7 +209,7 @@ class FlowTable:
         self._max_flows = max_flows
         self._idle_timeout = idle_timeout
         self._takeover_silence = takeover_silence
-        self.by_client: dict[tuple[Address, Address], Flow] = {}
+        self.by_client: dict[FlowKey, Flow] = {}
         self.by_header: dict[bytes, Flow] = {}
         # Oldest first. Ordered with O(1) removal at both ends, which a dict is not.
         self._unproven: OrderedDict[bytes, Flow] = OrderedDict()
@@ -235,22 +255,24 @@ class FlowTable:
         header: bytes,
         media: bool,
         now: float,
+        *,
+        via: Address | None = None,
     ) -> Reply:
         """A datagram of `owner` for `client` from `public`; `header` is the pair, packed.
 
         `media`: it was SRTP or DTLS application data. That `owner` is listed, the caller has
-        checked.
+        checked, and that `via`, where the answer goes instead of to the client, is a relay.
         """
         flow = self.by_header.get(header)
         if flow is None:
             result = Reply.ADDED
             if len(self.by_client) >= self._max_flows and not self._make_room():
                 return Reply.FULL
-            flow = Flow(client, public, header, owner)
-            self.by_client[client, public] = flow
+            flow = Flow(client, public, header, owner, via)
+            self.by_client[flow.key] = flow
             self.by_header[header] = flow
             self._unproven[header] = flow
-            self._emit(FlowAdded(client=client, public=public, owner=owner))
+            self._emit(FlowAdded(client=client, public=public, owner=owner, via=via))
             flow.sent = now
             self._schedule(flow)
         elif flow.owner == owner:
@@ -266,16 +288,18 @@ class FlowTable:
             flow.proven = False
             self._unproven[header] = flow
             self._unproven.move_to_end(header)
-            self._emit(FlowAdded(client=client, public=public, owner=owner))
+            self._emit(FlowAdded(client=client, public=public, owner=owner, via=via))
         if media and not flow.proven:
             flow.proven = True
             del self._unproven[header]
-            self._emit(FlowProven(client=client, public=public, owner=owner))
+            self._emit(FlowProven(client=client, public=public, owner=owner, via=via))
         return result
 
-    def release(self, owner: Address, client: Address, public: Address) -> bool:
+    def release(
+        self, owner: Address, client: Address, public: Address, via: Address | None = None
+    ) -> bool:
         """`owner` has nothing more to send there. True if it had a flow to give up."""
-        flow = self.by_client.get((client, public))
+        flow = self.by_client.get((client, public) if via is None else (client, public, via))
         if flow is None or flow.owner != owner:
             return False
         self._remove(flow, Removal.RELEASED)
@@ -343,7 +367,7 @@ class FlowTable:
         bucket[flow] = None
 
     def _remove(self, flow: Flow, reason: Removal) -> None:
-        del self.by_client[flow.client, flow.public]
+        del self.by_client[flow.key]
         del self.by_header[flow.header]
         if not flow.proven:
             del self._unproven[flow.header]
@@ -355,7 +379,13 @@ class FlowTable:
 
     def _emit_removed(self, flow: Flow, reason: Removal) -> None:
         self._emit(
-            FlowRemoved(client=flow.client, public=flow.public, owner=flow.owner, reason=reason)
+            FlowRemoved(
+                client=flow.client,
+                public=flow.public,
+                owner=flow.owner,
+                reason=reason,
+                via=flow.via,
+            )
         )
 
     def _emit(self, event: FlowEvent) -> None:

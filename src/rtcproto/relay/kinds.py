@@ -1,0 +1,48 @@
+"""What a relay makes of the first byte of a datagram, and of a client's address.
+
+Tables instead of questions: the relay's core asks them for every packet. Pure values.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from rtcproto.datagram import Address
+from rtcproto.demux import Kind, classify
+
+__all__ = ["FLOW", "FLOW_FIRST", "IS_MEDIA", "NOWHERE", "STUN", "WAY", "can_be_client"]
+
+# What is done with a client's datagram, by first byte: nothing of ours, perhaps a ufrag, a flow.
+NOWHERE, STUN, FLOW = range(3)
+
+
+def _way_of(first: int) -> int:
+    match classify(bytes((first,))):
+        case Kind.STUN:
+            return STUN
+        case Kind.DTLS | Kind.RTP | Kind.RTCP:
+            return FLOW
+        case _:
+            return NOWHERE
+
+
+WAY = [_way_of(first) for first in range(256)]
+
+# The first bytes of what follows its flow whatever else is in it.
+FLOW_FIRST = bytes(first for first, way in enumerate(WAY) if way == FLOW)
+
+# Content type 23 of RFC 6347 section 4.1 is application data.
+_DTLS_APPLICATION_DATA = 23
+
+# By first byte: SRTP, SRTCP and DTLS application data, which owners send only to proven addresses.
+IS_MEDIA = [
+    first == _DTLS_APPLICATION_DATA or classify(bytes((first,))) in (Kind.RTP, Kind.RTCP)
+    for first in range(256)
+]
+
+
+def can_be_client(client: Address) -> bool:
+    """False for addresses that would make us send to many at once, or to nobody."""
+    ip = ip_address(client[0])
+    # 240.0.0.0/4 has the broadcast address in it; in IPv6 "reserved" includes loopback.
+    return not (ip.is_multicast or ip.is_unspecified or (ip.version == 4 and ip.is_reserved))
