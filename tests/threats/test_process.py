@@ -1,7 +1,7 @@
-"""What attacks do to the process: rows K2, K4, P2, P3 and P4.
+"""What attacks do to the process: rows K2, P1 to P4.
 
-Secrets that leak into text, ids that can be guessed, one bug that stops the loop,
-logs that fill the disk, and sessions that nobody ends.
+Secrets that leak into text, one bug that stops the loop, logs that fill the disk,
+and sessions that nobody ends.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import base64
 import gc
 import json
 import logging
-import os
 import re
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ import rtcproto.dtls.endpoint as dtls_endpoint
 from rtcproto import sdp
 from rtcproto.asyncio import Call as DriverCall
 from rtcproto.asyncio import Driver
-from rtcproto.config import EndpointConfig, RoutingConfig, SessionConfig
+from rtcproto.config import EndpointConfig, SessionConfig
 from rtcproto.datagram import Address
 from rtcproto.demux import Kind, classify
 from rtcproto.dtls import Dtls
@@ -257,79 +256,6 @@ def test_k2_keys_cannot_be_had_from_an_identity() -> None:
     )
     text = repr(identity("server")) + str(SessionConfig(identity=identity("server")))
     assert all(line not in text for line in pem.decode().splitlines()[1:-1])
-
-
-# -- K4
-
-
-def unique_ids(sessions: int) -> None:
-    """Sessions come and go, a hundred at a time; none shares an id or ufrag with a live one."""
-    scene = Scene(max_sessions=200, max_connecting=200)
-    offer = scene.client().machine.create_offer(scene.world.now)
-    ids: set[str] = set()
-    live: list[str] = []
-    for number in range(sessions):
-        session_id, answer = scene.endpoint.accept_offer(offer, scene.world.now)
-        ids.add(session_id)
-        live.append(session_id)
-        if number < 100:
-            (ufrag,) = re.findall(r"a=ice-ufrag:(\S+)", answer)
-            (pwd,) = re.findall(r"a=ice-pwd:(\S+)", answer)
-            # RFC 8839 section 5.4: 24 and 128 random bits; base64 carries 6 each.
-            assert len(base64.b64decode(ufrag)) * 8 >= 24
-            assert len(base64.b64decode(pwd)) * 8 >= 128
-            assert len(bytes.fromhex(session_id)) * 8 >= 128
-        if len(live) > 100:
-            scene.endpoint.close_session(live.pop(0), scene.world.now)
-            scene.endpoint.datagrams_to_send()
-            scene.endpoint.next_events()
-        assert len(scene.endpoint._by_ufrag) == len(live)
-    assert len(ids) == sessions
-
-
-def test_k4_ids_are_long_and_distinct() -> None:
-    """Lengths of ufrag, password and id; no collision in 500 sessions."""
-    unique_ids(500)
-
-
-@pytest.mark.threats
-def test_k4_ids_are_long_and_distinct_full() -> None:
-    """No collision in 20,000 sessions, and none among 1,000,000 ufrags drawn in a row."""
-    unique_ids(20_000)
-    scene = Scene(routing=RoutingConfig(codec=CODEC, cluster=0, owner=1, epoch=0))
-    taken = scene.endpoint._by_ufrag
-    entry: Any = object()
-    for _ in range(1_000_000):
-        ufrag = scene.endpoint._draw_ufrag().encode()
-        assert ufrag not in taken
-        taken[ufrag] = entry
-
-
-def test_k4_ufrags_are_drawn_again_when_taken() -> None:
-    """With 24 random bits a routed ufrag collides at times: 2,000 of them out of 4,096 values."""
-    draws = World(7).rng("few")
-
-    def few(size: int) -> bytes:
-        """Entropy that knows only 4,096 nonces."""
-        if size == 3:
-            return draws.randrange(4096).to_bytes(3, "big")
-        return draws.randbytes(size)
-
-    scene = Scene(
-        session={"entropy": few},
-        routing=RoutingConfig(codec=CODEC, cluster=0, owner=1, epoch=0),
-    )
-    taken = scene.endpoint._by_ufrag
-    entry: Any = object()
-    for _ in range(2_000):
-        ufrag = scene.endpoint._draw_ufrag().encode()
-        assert ufrag not in taken
-        taken[ufrag] = entry
-
-
-def test_k4_the_default_source_is_the_operating_systems() -> None:
-    """Nobody has to remember to ask for good randomness."""
-    assert SessionConfig(identity=identity("server")).entropy is os.urandom
 
 
 # -- P1
@@ -730,8 +656,8 @@ def test_p4_abandoned_sessions_go(leave: Callable[[Scene], None]) -> None:
 @pytest.mark.threats
 @pytest.mark.parametrize("leave", STATES, ids=lambda leave: leave.__name__)
 def test_p4_abandoned_sessions_go_full(leave: Callable[[Scene], None]) -> None:
-    """300 sessions in each state."""
-    abandon(leave, 300)
+    """60 sessions in each state; `test_abandoned` has 10,000 with simpler callers."""
+    abandon(leave, 60)
 
 
 def test_p4_a_peer_that_never_lets_us_prove_its_path() -> None:
