@@ -28,7 +28,12 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 
 # Targets that read the same format share its words.
-SAME_WORDS = {"dtls_machine": "dtls_record", "peek": "stun", "sdp_answer": "sdp_offer"}
+SAME_WORDS = {
+    "dtls_machine": "dtls_record",
+    "peek": "stun",
+    "sdp_answer": "sdp_offer",
+    "sdp_fragment": "sdp_offer",
+}
 
 # Test vectors of the repository that are good seeds, too.
 SHARED = {"sdp_offer": "vectors/sdp/*.sdp", "sdp_answer": "vectors/sdp/*.sdp"}

@@ -16,6 +16,7 @@ from rtcproto.routing import EncipheredTokenCodec, PlaintextTokenCodec, RoutingT
 
 __all__ = [
     "ANSWER_CONFIG",
+    "DATA_OFFER",
     "DTLS_CLIENT",
     "DTLS_KEYS",
     "NOW",
@@ -80,8 +81,12 @@ def _local(**settings: object) -> dict[str, object]:
     }
 
 
-ANSWER_CONFIG = sdp.AnswerConfig(**_local(ice_lite=True))  # type: ignore[arg-type]
+_DATA = sdp.DataConfig(init=b"init")
+ANSWER_CONFIG = sdp.AnswerConfig(**_local(ice_lite=True, data=_DATA))  # type: ignore[arg-type]
 OFFER = sdp.build_offer(sdp.OfferConfig(**_local(ufrag="offr")))  # type: ignore[arg-type]
+DATA_OFFER = sdp.build_offer(
+    sdp.OfferConfig(**_local(ufrag="offr", data=_DATA))  # type: ignore[arg-type]
+)
 
 
 def token_ufrag(owner: int, epoch: int = 0, nonce: int = 7) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuzz.samples import (
+    ANSWER_CONFIG,
+    DATA_OFFER,
     DTLS_KEYS,
     NOW,
     OFFER,
@@ -231,7 +233,8 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "small": rtp_packet(65535, b"\x08"),
         "empty": rtp_packet(2, b""),
     }
-    offer = str(OFFER).encode()
+    offer, data_offer = str(OFFER).encode(), str(DATA_OFFER).encode()
+    data_answer = str(sdp.build_answer(DATA_OFFER, ANSWER_CONFIG)[0]).encode()
     header = encode_header(("192.0.2.1", 5000), ("203.0.113.10", 3478))
     sealed, sealed_control = {}, {}
     for number, (profile, key) in enumerate(SRTP_KEYS):
@@ -276,9 +279,23 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "reset": bytes.fromhex("00 03 80 03 06 00 01 01 0f 81 0f 00 04 00 01 0f 81 0f 00 06"),
         },
         "sctp_packet": sctp_packets(),
-        "sdp_answer": {"offer": offer, "answer": offer.replace(b"actpass", b"active")},
+        "sdp_answer": {
+            "offer": offer,
+            "answer": offer.replace(b"actpass", b"active"),
+            "data": data_answer,
+            "data-rejected": data_answer.replace(b"m=application 9", b"m=application 0"),
+        },
         "sdp_fragment": fragments(),
-        "sdp_offer": {"offer": offer, "lf": offer.replace(b"\r\n", b"\n")},
+        "sdp_offer": {
+            "offer": offer,
+            "lf": offer.replace(b"\r\n", b"\n"),
+            "data": data_offer,
+            "data-tagged": data_offer.replace(b"BUNDLE 0 1", b"BUNDLE 1 0"),
+            "data-bundle-only": data_offer.replace(
+                b"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n",
+                b"m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\na=bundle-only\r\n",
+            ),
+        },
         "session_ops": {
             "call": bytes.fromhex("00 0a 8a 00 80 0a 0a 04 00 08 08 00 80 0f ff 80"),
             "fresh": bytes.fromhex("03 00 80 00 80 08 00 80 04 00 06 80 08 08 03 0a 00"),

@@ -15,6 +15,7 @@ from fuzz.endpoint_scene import endpoint_ops
 from fuzz.ops import relay_ops
 from fuzz.samples import (
     ANSWER_CONFIG,
+    DATA_OFFER,
     DTLS_CLIENT,
     DTLS_KEYS,
     NOW,
@@ -200,24 +201,33 @@ def rtcp_target(data: bytes) -> None:
 
 
 def sdp_offer(data: bytes) -> None:
-    """An offer is parsed, refused or answered; the answer suits its own parser."""
+    """An offer is parsed, refused or answered; the answer suits its own parser and the offer."""
     try:
         offer = sdp.parse(data.decode("utf-8", "replace"))
         assert str(sdp.parse(str(offer))) == str(offer)
-        answer, _ = sdp.build_answer(offer, ANSWER_CONFIG)
+        answer, negotiated = sdp.build_answer(offer, ANSWER_CONFIG)
     except (ParseError, DescriptionRefused):
         return
     text = str(answer)
     assert text.endswith("\r\n")
+    assert len(text.splitlines()) == text.count("\r\n")
     assert len(sdp.parse(text).media) == len(offer.media)
+    live = [media.kind for media in answer.media if media.port]
+    assert sorted(live) == (["audio"] if negotiated.data is None else ["application", "audio"])
 
 
 def sdp_answer(data: bytes) -> None:
-    """An answer to our own offer is parsed and settled or refused."""
+    """An answer to our own offers is parsed and settled or refused."""
     try:
-        sdp.negotiate(OFFER, sdp.parse(data.decode("utf-8", "replace")))
-    except (ParseError, DescriptionRefused):
+        answer = sdp.parse(data.decode("utf-8", "replace"))
+    except ParseError:
         return
+    for offer in (OFFER, DATA_OFFER):
+        try:
+            negotiated = sdp.negotiate(offer, answer)
+        except DescriptionRefused:
+            continue
+        assert negotiated.data is None or offer is DATA_OFFER
 
 
 def sdp_fragment(data: bytes) -> None:

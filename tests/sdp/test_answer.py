@@ -9,6 +9,8 @@ from rtcproto.sdp import (
     MID_URI,
     TRANSPORT_CC_URI,
     AnswerConfig,
+    DataConfig,
+    DataNegotiated,
     Negotiated,
     SessionDescription,
     Setup,
@@ -266,3 +268,186 @@ def test_the_reason_is_that_of_the_first_audio_section() -> None:
     text = offer_text(("a=rtcp-mux\n", "")).replace("m=audio 9", first, 1)
     with pytest.raises(DescriptionRefused, match="not UDP/TLS"):
         build_answer(parse(text), answer_config())
+
+
+# -- Data channels
+
+SECTION = (
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\n"
+    "c=IN IP4 0.0.0.0\na=mid:1\na=sctp-port:5000\na=max-message-size:262144\n"
+)
+
+
+def data_answer(text: str, **changes: object) -> tuple[SessionDescription, Negotiated]:
+    """The answer of a server that serves data channels."""
+    return answer(text, answer_config(data=DataConfig(**changes)))  # type: ignore[arg-type]
+
+
+def data_offer(*changes: tuple[str, str], extra: str = "") -> str:
+    """The small offer with a data section that leaves its transport to the audio."""
+    return offer_text(("BUNDLE 0", "BUNDLE 0 1"), *changes, extra=SECTION + extra)
+
+
+def test_the_whole_answer_to_a_browser_with_data_channels() -> None:
+    """Both sections accepted in place; credentials repeated, candidates not."""
+    config = answer_config(ice_lite=True, data=DataConfig(max_message_size=1 << 20, init=b"x"))
+    built, _ = answer(read("chromium-156-audio-data.sdp"), config)
+    plain, _ = answer(read("chromium-156-audio-data.sdp"), answer_config(ice_lite=True))
+    assert str(built.media[0]) == str(plain.media[0])
+    assert str(built.group("BUNDLE")) == "group:BUNDLE 0 1"
+    assert str(built.media[1]).split("\r\n") == [
+        "m=application 3478 UDP/DTLS/SCTP webrtc-datachannel",
+        "c=IN IP4 192.0.2.1",
+        "a=mid:1",
+        "a=ice-ufrag:A7Nx/+abcdefghijklmnopq",
+        "a=ice-pwd:pppppppppppppppppppppppp",
+        f"a=fingerprint:sha-256 {FINGERPRINT}",
+        "a=setup:active",
+        "a=sctp-port:5000",
+        "a=max-message-size:1048576",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "mid", "size"),
+    [
+        ("chromium-156-audio-data.sdp", "1", 262144),
+        ("chromium-156-audio-video-data.sdp", "2", 262144),
+        ("firefox-153-audio-data.sdp", "1", 1073741823),
+        ("firefox-153-audio-video-data.sdp", "2", 1073741823),
+        ("safari-shape.sdp", "1", 262144),
+        ("aiortc-1.16-audio-data.sdp", "1", 262144),
+        ("werift-0.24-shape.sdp", "1", 65536),
+        ("pion-3.1-shape.sdp", "1", 65536),
+        ("gstreamer-1.22-shape.sdp", "application1", 65536),
+    ],
+)
+def test_data_channels_of_every_stored_offer(name: str, mid: str, size: int) -> None:
+    """Port 0 with bundle-only, no max-message-size, session-level fingerprints: all served."""
+    built, negotiated = data_answer(read(name))
+    assert negotiated.data == DataNegotiated(
+        mid=mid, local_port=5000, remote_port=5000, remote_max_message_size=size
+    )
+    assert mid not in negotiated.rejected_mids
+    assert str(built.group("BUNDLE")) == f"group:BUNDLE {negotiated.audio.mid} {mid}"
+    served = [media for media in built.media if media.port]
+    assert [media.kind for media in served] == ["audio", "application"]
+    assert str(built).count("a=candidate:") == 2
+    _, without = answer(read(name))
+    assert without.data is None
+    # Data channels change nothing about the transport.
+    assert (without.remote_ufrag, without.remote_fingerprints) == (
+        negotiated.remote_ufrag,
+        negotiated.remote_fingerprints,
+    )
+
+
+def test_without_a_configuration_there_are_no_data_channels() -> None:
+    """The section is rejected where it stands."""
+    built, negotiated = answer(data_offer())
+    assert negotiated.data is None
+    assert [media.port for media in built.media] == [3478, 0]
+    assert negotiated.rejected_mids == ("1",)
+
+
+def test_transport_may_stand_in_the_tagged_section_alone() -> None:
+    """RFC 8843 section 7.1.3, either section being the tagged one."""
+    _, negotiated = data_answer(data_offer(("a=mid:0\n", "a=mid:0\n")))
+    assert (negotiated.remote_ufrag, negotiated.local_setup) == ("remote", Setup.ACTIVE)
+    pair = "a=ice-ufrag:remote\na=ice-pwd:remotepasswordremotepassword\n"
+    transport = f"{pair}a=fingerprint:sha-256 {FINGERPRINT}\na=setup:actpass\n"
+    text = offer_text(
+        ("BUNDLE 0", "BUNDLE 1 0"),
+        (transport, "a=bundle-only\n"),
+        ("m=audio 9", "m=audio 0"),
+        extra=SECTION + transport,
+    )
+    built, negotiated = data_answer(text)
+    assert negotiated.remote_ufrag == "remote"
+    # RFC 8843 7.3.2: the tagged section stays the tagged one, and has the candidates.
+    assert str(built.group("BUNDLE")) == "group:BUNDLE 1 0"
+    assert [str(media).count("a=candidate:") for media in built.media] == [0, 2]
+    assert [media.port for media in built.media] == [3478, 3478]
+
+
+def test_the_tagged_section_decides_between_two_transports() -> None:
+    """Before BUNDLE is agreed sections may differ; the first of the group counts."""
+    other = "a=ice-ufrag:other\na=ice-pwd:otherpasswordotherpassword\na=setup:passive\n"
+    _, negotiated = data_answer(data_offer(extra=other))
+    assert (negotiated.remote_ufrag, negotiated.local_setup) == ("remote", Setup.ACTIVE)
+    _, negotiated = data_answer(data_offer(("BUNDLE 0 1", "BUNDLE 1 0"), extra=other))
+    assert (negotiated.remote_ufrag, negotiated.local_setup) == ("other", Setup.ACTIVE)
+    # Where the data section is rejected the audio is all there is.
+    _, negotiated = answer(data_offer(("BUNDLE 0 1", "BUNDLE 1 0"), extra=other))
+    assert negotiated.remote_ufrag == "remote"
+
+
+def test_data_before_audio_is_answered_in_place() -> None:
+    """Sections keep their order whatever the group's."""
+    text = data_offer()
+    head, audio, data = text.partition("m=audio")[0], *text.split("m=")[1:]
+    built, negotiated = data_answer(f"{head}m={data}m={audio}")
+    assert [media.kind for media in built.media] == ["application", "audio"]
+    assert str(built.group("BUNDLE")) == "group:BUNDLE 0 1"
+    assert negotiated.data is not None
+
+
+@pytest.mark.parametrize(
+    ("offered", "ours", "answered"),
+    [(True, b"ours", True), (True, None, False), (False, b"ours", False)],
+)
+def test_an_init_is_answered_only_where_offered(
+    offered: bool, ours: bytes | None, answered: bool
+) -> None:
+    """draft-hancke-tsvwg-snap: both sides, or nobody."""
+    built, negotiated = data_answer(
+        data_offer(extra="a=sctp-init:dGhlaXJz\n" if offered else ""), init=ours
+    )
+    assert negotiated.data is not None
+    assert negotiated.data.remote_init == (b"theirs" if answered else None)
+    assert ("a=sctp-init:b3Vycw==\r\n" in str(built)) == answered
+
+
+def test_a_second_data_section_is_rejected() -> None:
+    """One association per transport: the first that can be served."""
+    second = SECTION.replace("mid:1", "mid:2")
+    text = offer_text(("BUNDLE 0", "BUNDLE 0 1 2"), extra=SECTION + second)
+    built, negotiated = data_answer(text)
+    assert [media.port for media in built.media] == [3478, 3478, 0]
+    assert negotiated.rejected_mids == ("2",)
+    built, negotiated = data_answer(text.replace("webrtc-datachannel", "5000", 1))
+    assert [media.port for media in built.media] == [3478, 0, 3478]
+    assert negotiated.data is not None
+    assert negotiated.data.mid == "2"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("UDP/DTLS/SCTP webrtc-datachannel", "DTLS/SCTP 5000"),
+        ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP"),
+        ("application 9", "application 0"),
+        ("a=sctp-port:5000\r\n", ""),
+        ("a=sctp-port:5000", "a=sctp-port:0"),
+        ("a=mid:1\r\n", ""),
+        ("BUNDLE 0 1", "BUNDLE 0"),
+    ],
+)
+def test_a_data_section_that_cannot_be_served_costs_the_call_nothing(
+    change: tuple[str, str],
+) -> None:
+    """It is rejected as it stands, the audio is served."""
+    text = data_offer()
+    assert change[0] in text
+    built, negotiated = data_answer(text.replace(*change))
+    assert [media.port for media in built.media] == [3478, 0]
+    assert negotiated.data is None
+    assert built.media[1].formats == parse(text.replace(*change)).media[1].formats
+    assert str(built.group("BUNDLE")) == "group:BUNDLE 0"
+
+
+def test_data_channels_alone_are_refused() -> None:
+    """A session is a call: it has audio."""
+    with pytest.raises(DescriptionRefused, match="no audio"):
+        data_answer(data_offer(("m=audio", "m=video")))

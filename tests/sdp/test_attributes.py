@@ -10,7 +10,16 @@ DIGEST = ":".join(["0A"] * 32)
 
 PAIRS = [
     ("rtcp-mux", a.Attribute("rtcp-mux")),
-    ("sctp-port:5000", a.Attribute("sctp-port", "5000")),
+    ("sctpmap:5000 webrtc-datachannel 16", a.Attribute("sctpmap", "5000 webrtc-datachannel 16")),
+    ("sctp-port:5000", a.SctpPort(5000)),
+    ("sctp-port:0", a.SctpPort(0)),
+    ("max-message-size:0", a.MaxMessageSize(0)),
+    ("max-message-size:1073741823", a.MaxMessageSize(1073741823)),
+    (
+        # The example of the draft, with the tag and the window it shows.
+        "sctp-init:AQAAHols3R0AUAAA/////+B5ZR3AAAAEgAgABoLA",
+        a.SctpInit(bytes.fromhex("0100001e896cdd1d00500000ffffffffe079651dc00000048008000682c0")),
+    ),
     ("unheard-of: a  b:c ", a.Attribute("unheard-of", " a  b:c ")),
     ("mid:audio0", a.Mid("audio0")),
     ("group:BUNDLE 0 audio1", a.Group("BUNDLE", ("0", "audio1"))),
@@ -102,6 +111,18 @@ def test_tolerated_forms_come_out_canonical(text: str, canonical: str) -> None:
         "ssrc:1",
         "ssrc:4294967296 cname:x",
         "ssrc:x cname:y",
+        "sctp-port",
+        "sctp-port:65536",
+        "sctp-port:-1",
+        "max-message-size:",
+        "max-message-size:64K",
+        "max-message-size:18446744073709551616",
+        "sctp-init",
+        "sctp-init:",
+        "sctp-init:AAA",
+        "sctp-init:AA A=",
+        "sctp-init:AAA\u2028",
+        "sctp-init:AA-_",
     ],
 )
 def test_malformed_values_are_refused(text: str) -> None:

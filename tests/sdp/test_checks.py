@@ -25,6 +25,7 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
     (checks.stream, ["s"], ["-", "", "a b"]),
     (checks.each_visible, [(), ("a", "nack pli")], [("",), ("a", "b\n"), ("a  b",)]),
     (checks.format_parameters, ["a=b; c=d"], ["", "a\n", "\u2028"]),
+    (checks.some_bytes, [b"x"], [b"", "x"]),
     (checks.within(1, 5), [1, 5], [0, 6, -1]),
 ]
 

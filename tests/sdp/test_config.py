@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rtcproto.errors import UsageError
-from rtcproto.sdp import Direction, Setup
+from rtcproto.sdp import DataConfig, Direction, Setup
 from tests.support.sdp import FINGERPRINT, answer_config, candidate, offer_config
 
 BAD: list[dict[str, Any]] = [
@@ -55,6 +55,30 @@ def test_bad_values_of_an_offer(change: dict[str, Any]) -> None:
     """Opus has a dynamic payload type; a mid is one token."""
     with pytest.raises(UsageError):
         offer_config(**change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"port": 0},
+        {"port": 65536},
+        {"max_message_size": 0},
+        {"max_message_size": 2**31},
+        {"init": b""},
+        {"init": "AQAAHg=="},
+    ],
+)
+def test_bad_values_of_data_channels(change: dict[str, Any]) -> None:
+    """A port, a limit that every peer can read, bytes."""
+    with pytest.raises(UsageError):
+        DataConfig(**change)
+
+
+def test_two_sections_have_two_mids() -> None:
+    """An offer with data channels names both."""
+    assert offer_config(mid="1").data_mid == "1"
+    with pytest.raises(UsageError, match="must differ"):
+        offer_config(mid="1", data=DataConfig())
 
 
 def test_an_answer_cannot_leave_the_role_open() -> None:

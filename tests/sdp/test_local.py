@@ -2,8 +2,9 @@
 
 import pytest
 
-from rtcproto.sdp import Connection, SdpCandidate, Setup
+from rtcproto.sdp import Connection, DataConfig, SdpCandidate, Setup
 from rtcproto.sdp.local import (
+    data_section,
     default_destination,
     origin,
     source_attributes,
@@ -32,8 +33,8 @@ def test_default_destination(candidates: tuple[SdpCandidate, ...], wanted: tuple
 
 def test_transport_lines() -> None:
     """ICE credentials, fingerprint, role, each candidate, and that there will be no more."""
-    lines = [str(value) for value in transport_attributes(answer_config(), Setup.ACTIVE)]
-    assert lines == [
+    values = transport_attributes(answer_config(), Setup.ACTIVE, tagged=True)
+    assert [str(value) for value in values] == [
         "ice-ufrag:A7Nx/+abcdefghijklmnopq",
         "ice-pwd:pppppppppppppppppppppppp",
         f"fingerprint:sha-256 {FINGERPRINT}",
@@ -46,8 +47,37 @@ def test_transport_lines() -> None:
 
 def test_without_candidates_their_end_is_not_claimed() -> None:
     """A description without candidates must leave room for some to follow."""
-    lines = [str(v) for v in transport_attributes(answer_config(candidates=()), Setup.ACTIVE)]
-    assert lines[-1] == "setup:active"
+    config = answer_config(candidates=())
+    values = transport_attributes(config, Setup.ACTIVE, tagged=True)
+    assert str(values[-1]) == "setup:active"
+
+
+def test_candidates_stand_in_the_tagged_section_alone() -> None:
+    """RFC 8843 section 7.1.3; credentials, fingerprint and role are repeated."""
+    tagged = transport_attributes(answer_config(), Setup.ACTIVE, tagged=True)
+    assert transport_attributes(answer_config(), Setup.ACTIVE, tagged=False) == tagged[:4]
+
+
+def test_the_data_section() -> None:
+    """RFC 8841 section 10's shape, with transport and all; the INIT chunk where it is wanted."""
+    data = DataConfig(port=5001, max_message_size=1 << 20, init=b"init")
+    section = data_section(answer_config(), data, "d", Setup.PASSIVE, tagged=False, init=True)
+    assert str(section).split("\r\n") == [
+        "m=application 3478 UDP/DTLS/SCTP webrtc-datachannel",
+        "c=IN IP4 192.0.2.1",
+        "a=mid:d",
+        "a=ice-ufrag:A7Nx/+abcdefghijklmnopq",
+        "a=ice-pwd:pppppppppppppppppppppppp",
+        f"a=fingerprint:sha-256 {FINGERPRINT}",
+        "a=setup:passive",
+        "a=sctp-port:5001",
+        "a=max-message-size:1048576",
+        "a=sctp-init:aW5pdA==",
+        "",
+    ]
+    bare = data_section(answer_config(), data, "d", Setup.PASSIVE, tagged=True, init=False)
+    assert "sctp-init" not in str(bare)
+    assert str(bare).count("a=candidate:") == 2
 
 
 def test_source_and_origin_lines() -> None:

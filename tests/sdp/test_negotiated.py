@@ -33,7 +33,7 @@ def media(*changes: tuple[str, str], extra: str = "") -> MediaDescription:
 def transport(*changes: tuple[str, str], extra: str = "") -> RemoteTransport:
     """The transport of the small offer."""
     description = parse(offer_text(*changes, extra=extra))
-    return read_transport(description, description.media[0], description.media[0])
+    return read_transport(description, description.media[:1])
 
 
 FINGERPRINT_LINE = f"a=fingerprint:sha-256 {FINGERPRINT}\n"
@@ -123,7 +123,7 @@ def test_a_bundle_only_section_lives_on_the_tagged_one() -> None:
         ),
     )
     description: SessionDescription = parse(text)
-    found = read_transport(description, description.media[1], description.media[0])
+    found = read_transport(description, description.media[::-1])
     assert (found.ufrag, found.pwd, found.setup) == ("tagged", "t" * 22, Setup.PASSIVE)
     assert found.fingerprints == (("sha-256", OTHER),)
     assert [entry.host for entry in found.candidates] == ["192.0.2.1"]

@@ -7,6 +7,8 @@ from rtcproto.sdp import (
     AUDIO_LEVEL_URI,
     MID_URI,
     TRANSPORT_CC_URI,
+    DataConfig,
+    DataNegotiated,
     Direction,
     Negotiated,
     SessionDescription,
@@ -240,3 +242,111 @@ def test_an_offer_without_audio_has_nothing_to_negotiate() -> None:
     head = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n"
     with pytest.raises(DescriptionRefused, match="no audio"):
         negotiate(parse(head), parse(head))
+
+
+# -- Data channels
+
+DATA_OFFER = build_offer(offer_config(data=DataConfig(init=b"client")))
+DATA_ANSWER = str(
+    build_answer(
+        DATA_OFFER, answer_config(data=DataConfig(port=5001, max_message_size=9, init=b"server"))
+    )[0]
+)
+
+
+def test_the_offered_data_section() -> None:
+    """Bundled behind the audio, without candidates of its own."""
+    assert str(DATA_OFFER.group("BUNDLE")) == "group:BUNDLE 0 1"
+    assert str(DATA_OFFER.media[0]) == str(OFFER.media[0])
+    assert str(DATA_OFFER.media[1]).split("\r\n") == [
+        "m=application 3478 UDP/DTLS/SCTP webrtc-datachannel",
+        "c=IN IP4 192.0.2.1",
+        "a=mid:1",
+        "a=ice-ufrag:A7Nx/+abcdefghijklmnopq",
+        "a=ice-pwd:pppppppppppppppppppppppp",
+        f"a=fingerprint:sha-256 {FINGERPRINT}",
+        "a=setup:actpass",
+        "a=sctp-port:5000",
+        "a=max-message-size:262144",
+        "a=sctp-init:Y2xpZW50",
+        "",
+    ]
+    assert parse(str(DATA_OFFER)) == DATA_OFFER
+
+
+def test_both_ends_agree_on_data_channels() -> None:
+    """Ports, sizes and INIT chunks arrive at the other side."""
+    config = DataConfig(port=5001, max_message_size=9, init=b"server")
+    built, server = build_answer(parse(str(DATA_OFFER)), answer_config(data=config))
+    client = negotiate(DATA_OFFER, parse(str(built)))
+    assert client.data == DataNegotiated(
+        mid="1",
+        local_port=5000,
+        remote_port=5001,
+        remote_max_message_size=9,
+        remote_init=b"server",
+    )
+    assert server.data == DataNegotiated(
+        mid="1",
+        local_port=5001,
+        remote_port=5000,
+        remote_max_message_size=262144,
+        remote_init=b"client",
+    )
+    assert client.audio == server.audio
+
+
+@pytest.mark.parametrize(
+    ("letter", "payload_type"), [("a", 111), ("b", 96), ("c", 111), ("d", 111)]
+)
+def test_data_channels_of_a_deployed_service(letter: str, payload_type: int) -> None:
+    """A very large max-message-size, no sctp-init."""
+    offer = build_offer(offer_config(payload_type=payload_type, data=DataConfig(init=b"client")))
+    assert negotiate(offer, parse(read(f"service-{letter}-shape.sdp"))).data == DataNegotiated(
+        mid="1", local_port=5000, remote_port=5000, remote_max_message_size=1073741823
+    )
+
+
+def test_a_peer_without_data_channels() -> None:
+    """The section is rejected, the call goes on."""
+    built, _ = build_answer(DATA_OFFER, answer_config())
+    negotiated = negotiate(DATA_OFFER, parse(str(built)))
+    assert negotiated.data is None
+    assert negotiated.rejected_mids == ("1",)
+
+
+def test_the_tagged_section_of_an_answer_speaks_for_it() -> None:
+    """The first of the answer's group, or whoever has what it leaves out."""
+    head, audio, data = DATA_ANSWER.partition("m=")[0], *DATA_ANSWER.split("m=")[1:]
+    other = data.replace("A7Nx/+", "B7Nx/+")
+    text = f"{head}m={audio}m={other}"
+    assert negotiate(DATA_OFFER, parse(text)).remote_ufrag.startswith("A7Nx")
+    head = head.replace("BUNDLE 0 1", "BUNDLE 1 0")
+    found = negotiate(DATA_OFFER, parse(f"{head}m={audio}m={other}"))
+    assert found.remote_ufrag.startswith("B7Nx")
+    assert len(found.remote_candidates) == 2
+    bare = "\r\n".join(line for line in other.split("\r\n") if not line.startswith("a=ice"))
+    found = negotiate(DATA_OFFER, parse(f"{head}m={audio}m={bare}"))
+    assert found.remote_ufrag.startswith("A7Nx")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("UDP/DTLS/SCTP", "DTLS/SCTP"), "another protocol"),
+        (("webrtc-datachannel", "5000"), "not webrtc-datachannel"),
+        (("a=mid:1", "a=mid:2"), "another mid"),
+        (("a=sctp-port:5001\r\n", ""), "no SCTP port"),
+        (("a=sctp-port:5001", "a=sctp-port:0"), "no SCTP port"),
+        (("a=sctp-port:5001", "a=crypto:1 X inline:y\r\na=sctp-port:5001"), "a=crypto"),
+        (("a=group:BUNDLE 0 1\r\n", ""), "no BUNDLE"),
+        (("BUNDLE 0 1", "BUNDLE 0"), "not in the answer's BUNDLE"),
+    ],
+)
+def test_a_data_section_that_does_not_answer_is_refused(
+    change: tuple[str, str], reason: str
+) -> None:
+    """An answer cannot be answered, so a broken one ends the call."""
+    assert change[0] in DATA_ANSWER
+    with pytest.raises(DescriptionRefused, match=reason):
+        negotiate(DATA_OFFER, parse(DATA_ANSWER.replace(*change)))

@@ -8,7 +8,16 @@ from collections.abc import Callable
 import pytest
 
 from rtcproto.errors import DescriptionRefused, DescriptionTooLarge, ParseError, UsageError
-from rtcproto.sdp import MAX_BYTES, MAX_LINES, build_answer, build_offer, parse
+from rtcproto.sdp import (
+    MAX_BYTES,
+    MAX_LINES,
+    DataConfig,
+    build_answer,
+    build_offer,
+    negotiate,
+    parse,
+    parse_fragment,
+)
 from tests.support.sdp import (
     FINGERPRINT,
     answer_config,
@@ -40,7 +49,20 @@ LINE_TYPES = [
     "a=setup:actpass",
     "a=ice-options:trickle",
     "a=candidate:1 1 udp 1 192.0.2.1 9 typ host a b c d e f",
+    "a=sctp-port:5000",
+    "a=max-message-size:262144",
+    "a=sctp-init:AQAAHols3R0AUAAA/////+B5ZR3AAAAEgAgABoLA",
 ]
+
+DATA = (
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\n"
+    "c=IN IP4 0.0.0.0\na=mid:1\na=sctp-port:5000\na=sctp-init:aW5pdA==\n"
+)
+
+
+def data_offer(extra: str = "") -> str:
+    """The small offer with a data section."""
+    return offer_text(("BUNDLE 0", "BUNDLE 0 1"), extra=DATA + extra)
 
 
 class Counting(str):
@@ -75,7 +97,7 @@ def test_h1_bombs_are_refused_before_they_are_cut_up(text: str, uses: int) -> No
 
 
 @pytest.mark.parametrize("line", LINE_TYPES)
-@pytest.mark.parametrize("place", ["session", "media"])
+@pytest.mark.parametrize("place", ["session", "media", "data"])
 def test_h1_every_line_type_repeated_to_the_limits_is_served_or_refused(
     line: str, place: str
 ) -> None:
@@ -84,10 +106,12 @@ def test_h1_every_line_type_repeated_to_the_limits_is_served_or_refused(
     block = f"{line}\n" * count
     if place == "session":
         text = offer_text(("t=0 0\n", f"t=0 0\n{block}"))
-    else:
+    elif place == "media":
         text = offer_text(extra=block)
+    else:
+        text = data_offer(block)
     try:
-        answer, _ = build_answer(parse(text), answer_config())
+        answer, _ = build_answer(parse(text), answer_config(data=DataConfig(init=b"init")))
     except DescriptionRefused:
         return
     assert len(str(answer)) < MAX_BYTES
@@ -105,6 +129,9 @@ def test_h1_every_line_type_repeated_to_the_limits_is_served_or_refused(
         "a=extmap:" + "1" * 60_000 + " urn:x",
         "m=audio 9 X" + " 0" * 30_000,
         "a=msid:" + "x " * 30_000,
+        "a=sctp-init:" + "AAAA" * 15_000,
+        "a=max-message-size:" + "9" * 60_000,
+        "m=application 9 UDP/DTLS/SCTP" + " webrtc-datachannel" * 3_000,
     ],
     ids=lambda line: line[:14],
 )
@@ -140,11 +167,24 @@ def test_h1_work_grows_no_faster_than_the_text(line: str) -> None:
     """Up to the limits, doubling the lines costs at most 2.5 times the steps."""
 
     def cost(count: int) -> int:
-        text = offer_text(extra=f"{line}\n" * count)
-        return steps(lambda: build_answer(parse(text), answer_config()))
+        text = data_offer(f"{line}\n" * count)
+        return steps(lambda: build_answer(parse(text), answer_config(data=DataConfig())))
+
+    count = min(MAX_LINES - 40, (MAX_BYTES - 2000) // (len(line) + 2))
+    assert cost(count) <= 2.5 * cost(count // 2)
+
+
+@pytest.mark.parametrize("line", [*LINE_TYPES, "m=audio 9 X 0"])
+def test_h1_fragments_are_no_bombs(line: str) -> None:
+    """The same limits, and the same growth of work."""
+
+    def cost(count: int) -> int:
+        text = "m=audio 9 X 0\na=mid:0\n" + f"{line}\n" * count
+        return steps(lambda: parse_fragment(text))
 
     count = min(MAX_LINES - 30, (MAX_BYTES - 2000) // (len(line) + 2))
     assert cost(count) <= 2.5 * cost(count // 2)
+    assert cost(20 * MAX_LINES) < 50
 
 
 @pytest.mark.parametrize(
@@ -193,6 +233,53 @@ def test_h2_a_downgraded_section_beside_a_sound_one_is_rejected() -> None:
     assert [media.port for media in answer.media] == [3478, 0]
 
 
+DATA_DOWNGRADES = {
+    "no DTLS": ("UDP/DTLS/SCTP", "SCTP"),
+    "no DTLS over UDP": ("UDP/DTLS/SCTP", "UDP/SCTP"),
+    "over TCP": ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP"),
+    "an old draft": ("UDP/DTLS/SCTP webrtc-datachannel", "DTLS/SCTP 5000"),
+    "letter case": ("UDP/DTLS/SCTP", "udp/dtls/sctp"),
+    "media in its place": ("UDP/DTLS/SCTP", "UDP/TLS/RTP/SAVPF"),
+    "another protocol on SCTP": ("webrtc-datachannel", "t38"),
+    "keys beside a fingerprint": (
+        "a=sctp-port",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAA\r\na=sctp-port",
+    ),
+    "no association": ("sctp-port:5000", "sctp-port:0"),
+    "a transport of its own": ("BUNDLE 0 1", "BUNDLE 0"),
+}
+
+
+@pytest.mark.parametrize("change", DATA_DOWNGRADES.values(), ids=DATA_DOWNGRADES.keys())
+def test_h2_downgraded_data_sections_are_rejected(change: tuple[str, str]) -> None:
+    """10 data sections that ask for less than SCTP over the call's DTLS: port 0, as offer;
+    refused, as answer."""
+    config = answer_config(data=DataConfig())
+    text = data_offer()
+    assert change[0] in text
+    answer, negotiated = build_answer(parse(text.replace(*change)), config)
+    assert [media.port for media in answer.media] == [3478, 0]
+    assert negotiated.data is None
+
+    offer = build_offer(offer_config(data=DataConfig()))
+    text = str(build_answer(offer, config)[0])
+    assert negotiate(offer, parse(text)).data is not None
+    assert change[0] in text
+    with pytest.raises(DescriptionRefused):
+        negotiate(offer, parse(text.replace(*change)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [f"a=fingerprint:sha-256 {FINGERPRINT}\n", "a=setup:actpass\n", "a=ice-ufrag:remote\n"],
+)
+def test_h2_data_channels_need_what_audio_needs(line: str) -> None:
+    """Credentials, fingerprint and role somewhere: a data section changes nothing about that."""
+    text = data_offer().replace(line.replace("\n", "\r\n"), "")
+    with pytest.raises(DescriptionRefused):
+        build_answer(parse(text), answer_config(data=DataConfig()))
+
+
 HOSTILE = ["\r\n", "\n", "\r", "\0", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", " ", "\t"]
 TAILS = [
     "a=ice-lite",
@@ -215,8 +302,9 @@ def _hostile_labels(count: int) -> list[str]:
 
 def test_h3_no_label_adds_a_line() -> None:
     """1,000 hostile labels in every text field of both configurations: refused, or one line."""
-    lines = str(build_answer(parse(offer_text()), answer_config())[0]).count("\n")
-    offer_lines = str(build_offer(offer_config())).count("\n")
+    data = DataConfig(init=b"\r\na=ice-lite\r\n")
+    lines = str(build_answer(parse(data_offer()), answer_config(data=data))[0]).count("\n")
+    offer_lines = str(build_offer(offer_config(data=data))).count("\n")
     fields = ["ufrag", "pwd", "cname", "stream_id", "track_id", "opus_parameters", "host"]
     built = 0
     for index, label in enumerate(_hostile_labels(1000)):
@@ -225,8 +313,8 @@ def test_h3_no_label_adds_a_line() -> None:
             {"candidates": (candidate(label), candidate())} if field == "host" else {field: label}
         )
         try:
-            answer, _ = build_answer(parse(offer_text()), answer_config(**changes))
-            offer = build_offer(offer_config(**changes))
+            answer, _ = build_answer(parse(data_offer()), answer_config(data=data, **changes))
+            offer = build_offer(offer_config(data=data, **changes))
         except UsageError:
             continue
         built += 1
@@ -239,8 +327,12 @@ def test_h3_no_label_adds_a_line() -> None:
 
 def test_h3_what_an_offer_says_adds_no_line_to_the_answer() -> None:
     """1,000 hostile mids, formats and extension attributes: refused, or the same line count."""
-    sound = str(build_answer(parse(offer_text()), answer_config())[0])
+    config = answer_config(data=DataConfig(init=b"init"))
+    sound = str(build_answer(parse(data_offer()), config)[0])
     places = [
+        ("BUNDLE 0 1", "a=mid:1"),
+        ("webrtc-datachannel", "webrtc-datachannel"),
+        ("aW5pdA==", "aW5pdA=="),
         ("BUNDLE 0", "a=mid:0"),
         ("SAVPF 111", "SAVPF 111"),
         ("audio-level", "audio-level vad=on"),
@@ -249,15 +341,19 @@ def test_h3_what_an_offer_says_adds_no_line_to_the_answer() -> None:
     for index, label in enumerate(_hostile_labels(1000)):
         label = label.replace("\n", "\x85").replace("\r", "\x0b")
         first, second = places[index % len(places)]
-        text = offer_text().replace("audio-level", "audio-level vad=on")
+        text = data_offer().replace("audio-level", "audio-level vad=on")
         text = text.replace(second, f"{second}{label}")
         if first not in second:
             text = text.replace(first, f"{first}{label}")
         try:
-            answer, _ = build_answer(parse(text), answer_config())
+            answer, negotiated = build_answer(parse(text), config)
         except (ParseError, DescriptionRefused):
             continue
         served += 1
+        if negotiated.data is None:
+            assert len(str(answer).splitlines()) == str(answer).count("\r\n")
+            assert str(answer.media[1]).count("\n") == 4  # m=, c=, mid, inactive
+            continue
         assert str(answer).count("\n") == sound.count("\n")
         assert len(str(answer).splitlines()) == len(sound.splitlines())
         assert parse(str(answer)) == answer

@@ -6,7 +6,8 @@ came. `description` calls `parse_attribute` for each `a=` line.
 
 RFC 8866 section 6 (rtpmap, fmtp, direction), 5888 (group, mid), 8839 (ICE),
 8122 (fingerprint), 4145 and 5763 (setup), 8285 (extmap), 4585 (rtcp-fb), 8830
-(msid), 5576 (ssrc).
+(msid), 5576 (ssrc), 8841 (sctp-port, max-message-size), draft-hancke-tsvwg-snap
+(sctp-init).
 
 A malformed value of a known attribute is a `ParseError` with its line number:
 guessing what a credential or a fingerprint may have meant is how sessions get
@@ -16,6 +17,7 @@ trusts an address in them.
 
 from __future__ import annotations
 
+import base64
 import enum
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
@@ -39,10 +41,13 @@ __all__ = [
     "IcePwd",
     "IceUfrag",
     "MID_URI",
+    "MaxMessageSize",
     "Mid",
     "Msid",
     "RtcpFeedback",
     "RtpMap",
+    "SctpInit",
+    "SctpPort",
     "SdpCandidate",
     "Setup",
     "SetupAttribute",
@@ -376,6 +381,58 @@ class Ssrc:
         return cls(ssrc, name, text if colon else None)
 
 
+@attrs.frozen
+class SctpPort:
+    """`a=sctp-port` (RFC 8841 section 5): 0 asks for no association, or for its end."""
+
+    value: int
+
+    def __str__(self) -> str:
+        return f"sctp-port:{self.value}"
+
+    @classmethod
+    def parse(cls, value: str, number: int) -> SctpPort:
+        """Parse the text after `sctp-port:`."""
+        return cls(bounded_number(value, 0xFFFF, "sctp-port", number))
+
+
+@attrs.frozen
+class MaxMessageSize:
+    """`a=max-message-size` (RFC 8841 section 6): bytes the describer takes, 0 for any number."""
+
+    value: int
+
+    def __str__(self) -> str:
+        return f"max-message-size:{self.value}"
+
+    @classmethod
+    def parse(cls, value: str, number: int) -> MaxMessageSize:
+        """Parse the text after `max-message-size:`."""
+        return cls(bounded_number(value, 2**64 - 1, "max-message-size", number))
+
+
+@attrs.frozen
+class SctpInit:
+    """`a=sctp-init` (draft-hancke-tsvwg-snap): an SCTP INIT chunk, its bytes unjudged."""
+
+    chunk: bytes
+
+    def __str__(self) -> str:
+        return f"sctp-init:{base64.b64encode(self.chunk).decode('ascii')}"
+
+    @classmethod
+    def parse(cls, value: str, number: int) -> SctpInit:
+        """Parse the text after `sctp-init:`."""
+        try:
+            chunk = base64.b64decode(value, validate=True)
+        except ValueError:
+            chunk = b""
+        # "If the data is not properly base64-encoded this results in an error."
+        if not chunk:
+            raise ParseError("sdp", "sctp-init: not base64", number)
+        return cls(chunk)
+
+
 AttributeValue: TypeAlias = (
     Attribute
     | ExtMap
@@ -384,10 +441,13 @@ AttributeValue: TypeAlias = (
     | Group
     | IcePwd
     | IceUfrag
+    | MaxMessageSize
     | Mid
     | Msid
     | RtcpFeedback
     | RtpMap
+    | SctpInit
+    | SctpPort
     | SdpCandidate
     | SetupAttribute
     | Ssrc
@@ -402,10 +462,13 @@ _PARSERS: Mapping[str, Callable[[str, int], AttributeValue]] = {
     "group": Group.parse,
     "ice-pwd": IcePwd.parse,
     "ice-ufrag": IceUfrag.parse,
+    "max-message-size": MaxMessageSize.parse,
     "mid": Mid.parse,
     "msid": Msid.parse,
     "rtcp-fb": RtcpFeedback.parse,
     "rtpmap": RtpMap.parse,
+    "sctp-init": SctpInit.parse,
+    "sctp-port": SctpPort.parse,
     "setup": SetupAttribute.parse,
     "ssrc": Ssrc.parse,
 }

@@ -20,6 +20,7 @@ __all__ = [
     "fingerprint",
     "format_parameters",
     "pwd",
+    "some_bytes",
     "stream",
     "ufrag",
     "within",
@@ -82,6 +83,12 @@ def format_parameters(_: object, attribute: Any, value: str) -> None:
     """The text of an `a=fmtp` line after its format."""
     if not value or not value.isascii() or not value.isprintable():
         raise UsageError(f"{attribute.name} must be printable ASCII characters")
+
+
+def some_bytes(_: object, attribute: Any, value: Any) -> None:
+    """Bytes, one at least."""
+    if not (isinstance(value, bytes) and value):
+        raise UsageError(f"{attribute.name} must be bytes, and not empty")
 
 
 def within(minimum: int, maximum: int) -> Any:

@@ -16,7 +16,7 @@ from rtcproto.sdp import checks
 from rtcproto.sdp.attributes import Direction, SdpCandidate, Setup
 from rtcproto.sdp.lines import visible
 
-__all__ = ["AnswerConfig", "OPUS_PARAMETERS", "OfferConfig"]
+__all__ = ["AnswerConfig", "DataConfig", "OPUS_PARAMETERS", "OfferConfig"]
 
 # RFC 7587 section 6.1; the browsers' own values. In-band FEC costs nothing until
 # the encoder is told of loss; minptime=10 is the shortest packet we ask for.
@@ -27,6 +27,24 @@ OPUS_PAYLOAD_TYPE = 111
 
 
 @attrs.frozen(kw_only=True)
+class DataConfig:
+    """Our side of data channels (RFC 8841).
+
+    `max_message_size` is the largest message we take, in bytes. `init` is our
+    SCTP INIT chunk, to spare SCTP its handshake if the peer gives one as well
+    (draft-hancke-tsvwg-snap); None to leave that alone.
+    """
+
+    # RFC 8841 4.4: over DTLS nobody else is on the ports, so any will do.
+    port: int = attrs.field(default=5000, validator=checks.within(1, 0xFFFF))
+    # libwebrtc reads it into 32 signed bits. Zero would invite messages of any size.
+    max_message_size: int = attrs.field(default=262144, validator=checks.within(1, 2**31 - 1))
+    init: bytes | None = attrs.field(
+        default=None, validator=attrs.validators.optional(checks.some_bytes)
+    )
+
+
+@attrs.frozen(kw_only=True)
 class _LocalConfig:
     """What an answer and an offer have in common; every field may differ per session.
 
@@ -34,7 +52,7 @@ class _LocalConfig:
     colons). `stream_id` and `track_id` become `a=msid`. `extensions` are the
     URIs of header extensions wanted beside audio-level and mid, `feedback` the
     RTCP feedback types wanted (`transport-cc`, `nack` ...): name only what the
-    caller acts on.
+    caller acts on. Without `data` there are no data channels.
     """
 
     ufrag: str = attrs.field(validator=checks.ufrag)
@@ -51,6 +69,7 @@ class _LocalConfig:
     opus_parameters: str = attrs.field(default=OPUS_PARAMETERS, validator=checks.format_parameters)
     extensions: tuple[str, ...] = attrs.field(default=(), validator=checks.each_visible)
     feedback: tuple[str, ...] = attrs.field(default=(), validator=checks.each_visible)
+    data: DataConfig | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +92,7 @@ class AnswerConfig(_LocalConfig):
 
 @attrs.frozen(kw_only=True)
 class OfferConfig(_LocalConfig):
-    """Our side of an offer: one Opus section and, so far, nothing else.
+    """Our side of an offer: one Opus section and, with `data`, one for data channels.
 
     RFC 8842 section 5.2: an initial offer SHOULD say `actpass`; the two fixed
     roles exist to test answerers with.
@@ -85,11 +104,17 @@ class OfferConfig(_LocalConfig):
     # section 4 rules 64 to 95 out as well.
     payload_type: int = attrs.field(default=OPUS_PAYLOAD_TYPE)
     mid: str = attrs.field(default="0", validator=visible)
+    data_mid: str = attrs.field(default="1", validator=visible)
 
     @setup.validator
     def _check_setup(self, _: object, value: Setup) -> None:
         if value is Setup.HOLDCONN:
             raise UsageError("setup of an offer must be actpass, active or passive")
+
+    @data_mid.validator
+    def _check_data_mid(self, _: object, value: str) -> None:
+        if self.data is not None and value == self.mid:
+            raise UsageError("mid and data_mid must differ")
 
     @payload_type.validator
     def _check_payload_type(self, _: object, value: int) -> None:

@@ -6,7 +6,8 @@ same ones, so that both directions apply the same law. All of them raise
 
 The law (RFC 8827 section 6.5, RFC 9429): media only as UDP/TLS/RTP/SAVPF with
 a certificate fingerprint of SHA-256 or better, never with keys in the
-description (`a=crypto`), RTCP always multiplexed, Opus at 48000/2.
+description (`a=crypto`), RTCP always multiplexed, Opus at 48000/2. `data` has
+the law of data channels.
 
 One departure: RFC 9429 section 5.1.2 has old profile names (RTP/AVP, RTP/SAVPF
 ...) accepted if a fingerprint stands beside them. No client of today writes
@@ -15,6 +16,7 @@ them, and a name that says "plain RTP" is what a downgrade looks like.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import attrs
@@ -37,6 +39,7 @@ from rtcproto.sdp.attributes import (
     SetupAttribute,
     Ssrc,
 )
+from rtcproto.sdp.data import DataNegotiated
 from rtcproto.sdp.description import MediaDescription, SessionDescription
 
 __all__ = [
@@ -49,6 +52,7 @@ __all__ = [
     "NegotiatedExtension",
     "RemoteTransport",
     "find_opus",
+    "in_bundle_order",
     "read_transport",
     "refuse_unsafe",
     "remote_fmtp",
@@ -156,12 +160,14 @@ class Negotiated:
     remote_trickle: bool
     local_setup: Setup
     audio: AudioNegotiated
+    # None if there are no data channels.
+    data: DataNegotiated | None = None
     rejected_mids: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
 class RemoteTransport:
-    """The peer's ICE and DTLS parameters for one section."""
+    """The peer's ICE and DTLS parameters, one set for all bundled sections."""
 
     ufrag: str
     pwd: str = attrs.field(repr=False)
@@ -206,20 +212,21 @@ def remote_fmtp(media: MediaDescription, payload_type: int) -> str:
 
 
 def read_transport(
-    description: SessionDescription, media: MediaDescription, tagged: MediaDescription
+    description: SessionDescription, sections: Sequence[MediaDescription]
 ) -> RemoteTransport:
-    """The peer's ICE and DTLS parameters that hold for `media`.
+    """The peer's ICE and DTLS parameters.
 
-    `tagged` is the section that speaks for the BUNDLE group (RFC 8843 section
-    7.1.3: a bundle-only section may leave all of this to it). Each parameter is
-    taken from the section, else from the tagged one, else from the session.
+    `sections` are those of the BUNDLE group, the one that speaks for it first
+    (RFC 8843 section 7.1.3: a bundle-only section may leave all of this to it).
+    Each parameter is taken from the first of them that has it, else from the
+    session.
     """
-    places = (media, tagged, description)
+    places: list[_Place] = [*sections, description]
     ufrag, pwd = _credentials(places)
     setups = _nearest(places, SetupAttribute)
     if len({setup.role for setup in setups}) != 1:
         raise DescriptionRefused("no DTLS role, or two of them (setup)")
-    candidates = _nearest((media, tagged), SdpCandidate)
+    candidates = _nearest(sections, SdpCandidate)
     return RemoteTransport(
         ufrag=ufrag,
         pwd=pwd,
@@ -228,6 +235,14 @@ def read_transport(
         candidates=tuple(candidates[:MAX_REMOTE_CANDIDATES]),
         trickle=any("trickle" in place.ice_options for place in places),
     )
+
+
+def in_bundle_order(
+    bundle: tuple[str, ...], sections: Iterable[MediaDescription]
+) -> list[MediaDescription]:
+    """Those of `sections` that the BUNDLE group names, in its order: the tagged one first."""
+    by_mid = {media.mid: media for media in sections}
+    return [by_mid[mid] for mid in dict.fromkeys(bundle) if mid in by_mid]
 
 
 def usable_extensions(offered: MediaDescription, wanted: tuple[str, ...]) -> list[ExtMap]:
@@ -261,7 +276,7 @@ def remote_ssrcs(media: MediaDescription) -> tuple[int, ...]:
 _Place = MediaDescription | SessionDescription
 
 
-def _nearest(places: tuple[_Place, ...], kind: type[_T]) -> list[_T]:
+def _nearest(places: Sequence[_Place], kind: type[_T]) -> list[_T]:
     """All attributes of a class from the first place that has any."""
     for place in places:
         if found := place.all(kind):
@@ -269,7 +284,7 @@ def _nearest(places: tuple[_Place, ...], kind: type[_T]) -> list[_T]:
     return []
 
 
-def _credentials(places: tuple[_Place, ...]) -> tuple[str, str]:
+def _credentials(places: Sequence[_Place]) -> tuple[str, str]:
     # RFC 8839 5.4 would let the session's password complete a section's ufrag.
     # Nobody writes that on purpose, so half a pair is refused instead.
     for place in places:
@@ -281,7 +296,7 @@ def _credentials(places: tuple[_Place, ...]) -> tuple[str, str]:
     raise DescriptionRefused("no ICE credentials (ice-ufrag, ice-pwd)")
 
 
-def _fingerprints(places: tuple[_Place, ...]) -> tuple[Fingerprint, ...]:
+def _fingerprints(places: Sequence[_Place]) -> tuple[Fingerprint, ...]:
     # RFC 8122 5: one at session level "applies to all TLS sessions for which no
     # media-level fingerprint attribute is defined".
     found = _nearest(places, Fingerprint)

@@ -4,9 +4,11 @@ RFC 3264 sections 5 and 7, RFC 9429 sections 5.2.1 and 5.11. Called by the
 session when it is the one that calls, as our own client does.
 
 The offer is one Opus section in a BUNDLE group, RTCP multiplexed, both DTLS
-roles open. `negotiate` holds the answer to it: same sections in the same order,
-nothing that was not offered, nothing less safe than what was offered. Anything
-else is `DescriptionRefused`, since an answer cannot be answered.
+roles open; with `OfferConfig.data` a section of data channels follows. That one
+may be rejected, the audio may not. `negotiate` holds the answer to it: same
+sections in the same order, nothing that was not offered, nothing less safe than
+what was offered. Anything else is `DescriptionRefused`, since an answer cannot
+be answered.
 """
 
 from __future__ import annotations
@@ -24,13 +26,17 @@ from rtcproto.sdp.attributes import (
     Mid,
     RtcpFeedback,
     RtpMap,
+    SctpInit,
+    SctpPort,
     Setup,
     SetupAttribute,
     direction,
 )
 from rtcproto.sdp.config import OfferConfig
+from rtcproto.sdp.data import DataNegotiated, read_data, settle_data
 from rtcproto.sdp.description import MediaDescription, SessionDescription
 from rtcproto.sdp.local import (
+    data_section,
     default_destination,
     origin,
     source_attributes,
@@ -52,10 +58,10 @@ __all__ = ["build_offer", "negotiate"]
 
 
 def build_offer(config: OfferConfig) -> SessionDescription:
-    """An offer of one Opus section."""
+    """An offer of one Opus section and, with `config.data`, one of data channels."""
     payload_type = str(config.payload_type)
     attributes: list[AttributeValue] = [Mid(config.mid)]
-    attributes += transport_attributes(config, config.setup)
+    attributes += transport_attributes(config, config.setup, tagged=True)
     uris = dict.fromkeys((AUDIO_LEVEL_URI, MID_URI, *config.extensions))
     attributes += [ExtMap(number, uri) for number, uri in enumerate(uris, 1)]
     attributes += [Attribute(config.direction.value), Attribute("rtcp-mux")]
@@ -66,19 +72,28 @@ def build_offer(config: OfferConfig) -> SessionDescription:
     if config.direction.sends:
         attributes += source_attributes(config)
     port, connection = default_destination(config.candidates)
+    media = [
+        MediaDescription(
+            kind="audio",
+            port=port,
+            protocol=AUDIO_PROTOCOL,
+            formats=(payload_type,),
+            connections=(connection,),
+            attributes=tuple(attributes),
+        )
+    ]
+    mids = [config.mid]
+    if config.data is not None:
+        mids.append(config.data_mid)
+        media.append(
+            data_section(
+                config, config.data, config.data_mid, config.setup, tagged=False, init=True
+            )
+        )
     return SessionDescription(
         origin=origin(config),
-        attributes=(Group("BUNDLE", (config.mid,)),),
-        media=(
-            MediaDescription(
-                kind="audio",
-                port=port,
-                protocol=AUDIO_PROTOCOL,
-                formats=(payload_type,),
-                connections=(connection,),
-                attributes=tuple(attributes),
-            ),
-        ),
+        attributes=(Group("BUNDLE", tuple(mids)),),
+        media=tuple(media),
     )
 
 
@@ -95,11 +110,11 @@ def negotiate(offer: SessionDescription, answer: SessionDescription) -> Negotiat
     if answered.port == 0:
         raise DescriptionRefused("the audio section was rejected")
     refuse_unsafe(answered)
-    _check_bundle(answer, answered)
+    sections = _bundled(offer, answer)
     payload_type = find_opus(answered)
     if payload_type is None or str(payload_type) not in offered.formats:
         raise DescriptionRefused("the answer holds no codec that was offered")
-    transport = read_transport(answer, answered, answered)
+    transport = read_transport(answer, sections)
     return Negotiated(
         remote_ufrag=transport.ufrag,
         remote_pwd=transport.pwd,
@@ -109,6 +124,7 @@ def negotiate(offer: SessionDescription, answer: SessionDescription) -> Negotiat
         remote_trickle=transport.trickle,
         local_setup=_local_setup(offered, transport.setup),
         audio=_audio(offer, answer, offered, answered, payload_type),
+        data=_data(offer, answer),
         rejected_mids=tuple(
             media.mid
             for media, reply in zip(offer.media, answer.media, strict=True)
@@ -132,15 +148,24 @@ def _match_sections(offer: SessionDescription, answer: SessionDescription) -> No
             raise DescriptionRefused("an m-line of the answer has another mid than offered")
 
 
-def _check_bundle(answer: SessionDescription, answered: MediaDescription) -> None:
+def _bundled(offer: SessionDescription, answer: SessionDescription) -> list[MediaDescription]:
+    """The live sections of the answer, the one that speaks for the group first."""
+    # By the offer's mids: an answer need not repeat them.
+    live = {
+        offered.mid: answered
+        for offered, answered in zip(offer.media, answer.media, strict=True)
+        if answered.port != 0
+    }
     # Without a group an offer of one section still has one transport: nothing is
-    # lost. A group that leaves the section out would be a second transport.
+    # lost. A group that leaves a section out would be a second transport.
     group = answer.group("BUNDLE")
     if group is None:
-        if sum(media.port != 0 for media in answer.media) > 1:
+        if len(live) > 1:
             raise DescriptionRefused("the answer has no BUNDLE group")
-    elif answered.mid not in group.mids:
-        raise DescriptionRefused("audio is not in the answer's BUNDLE group")
+        return list(live.values())
+    if not live.keys() <= set(group.mids):
+        raise DescriptionRefused("a section is not in the answer's BUNDLE group")
+    return [live[mid] for mid in dict.fromkeys(group.mids) if mid in live]
 
 
 def _local_setup(offered: MediaDescription, remote: Setup) -> Setup:
@@ -182,6 +207,21 @@ def _audio(
         remote_fmtp=remote_fmtp(answered, payload_type),
         remote_ssrcs=remote_ssrcs(answered),
     )
+
+
+def _data(offer: SessionDescription, answer: SessionDescription) -> DataNegotiated | None:
+    """The data channels we offered, None if we offered none or they were rejected."""
+    for offered, answered in zip(offer.media, answer.media, strict=True):
+        port, init = offered.first(SctpPort), offered.first(SctpInit)
+        if offered.kind != "application" or port is None or answered.port == 0:
+            continue
+        return settle_data(
+            offered.mid or "",
+            port.value,
+            None if init is None else init.chunk,
+            read_data(answered),
+        )
+    return None
 
 
 def _extensions(
