@@ -28,6 +28,7 @@ __all__ = [
     "read_text_file",
     "show",
     "token_codec",
+    "warn_if_readable",
 ]
 
 
@@ -94,10 +95,15 @@ def token_codec(path: str, flag: str, *, allow_plaintext: bool = False) -> Token
         raise SettingsError(f"{flag} {path}: line {error.offset}: {error.reason}") from None
     except UsageError as error:
         raise SettingsError(f"{flag} {path}: {error}") from None
+    warn_if_readable(path, flag)
+    return codec
+
+
+def warn_if_readable(path: str, flag: str) -> None:
+    """Say it if others than its owner can read a file of keys."""
     mode = Path(path).stat().st_mode
     if os.name == "posix" and stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
         print(f"warning: {flag} {path}: others can read these keys; chmod 600", file=sys.stderr)
-    return codec
 
 
 def show(value: Address) -> str:

@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from examples.lograte import limit_logs
-from examples.transceiver.signalling import error_response
+from examples.transceiver.responses import error_response
 
 __all__ = [
     "HEAD_TIMEOUT",
@@ -32,6 +32,7 @@ __all__ = [
     "MAX_PATH",
     "WebServer",
     "guard",
+    "keep_open",
 ]
 
 # Seconds in which a new connection must have brought the head of a request.
@@ -110,6 +111,11 @@ class _Connection(web.RequestHandler):
         self._head_arrived = True
         return self._loop.time() < self._made + LIFETIME - KEEP_ALIVE_TIMEOUT
 
+    def keep_open(self) -> None:
+        """Take the deadline away: whoever asks sees to it that the connection ends."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Log bugs; clients' mistakes are theirs."""
         if not isinstance(kw.get("exc_info"), _CLIENT_ERRORS):
@@ -121,6 +127,12 @@ class _Connection(web.RequestHandler):
             self._deadline = self._loop.call_at(end, self._expire, transport)
         else:
             transport.abort()
+
+
+def keep_open(request: web.Request) -> None:
+    """Let the connection of a WebSocket live as long as its handler, beyond `LIFETIME`."""
+    if isinstance(request.protocol, _Connection):
+        request.protocol.keep_open()
 
 
 def _room() -> int:

@@ -3,6 +3,9 @@
 Offers go to the transceivers in turn; one that is down or full is skipped. An
 answer's `Location` is passed on as it is: the call id in it says whose call it
 is, so nothing is remembered here and any number of front doors may run.
+
+Tokens are the transceivers' business, so a body is read here before anybody looks at
+the token; it has a size and a time limit all the same.
 """
 
 from __future__ import annotations
@@ -10,32 +13,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import aiohttp
-import attrs
 from aiohttp import web
 
 from examples.cli import show
+from examples.transceiver.bodies import read_body, read_text
 from examples.transceiver.callid import CallId
-from examples.transceiver.signalling import (
-    CORS_HEADERS,
+from examples.transceiver.owners import MAX_HOP_BODY, Hop, Reply, passed_on, silence
+from examples.transceiver.responses import (
     REFUSALS,
     RETRY_AFTER,
     error_response,
-    read_text,
+    no_such_call,
+    preflight,
     refusal,
 )
+from examples.transceiver.signalling import BETA, CALLS, CLIENT_SECRETS
+from examples.transceiver.sockets import check_upgrade
+from examples.transceiver.whip import ENDPOINT
 from rtcproto.datagram import Address
-from rtcproto.sdp import MAX_BYTES
 
 __all__ = ["CALLS", "FrontDoor", "Rotation"]
-
-# Where offers are posted, and the calls' own addresses begin.
-CALLS = "/v1/realtime/calls"
 
 # Seconds a transceiver has for one answer; it needs milliseconds.
 BACKEND_TIMEOUT = 3.0
 
-# What is passed on of a transceiver's headers; the CORS headers are ours.
-PASSED_ON = ("Content-Type", "Location", "Retry-After")
+# Where anything is posted that any transceiver can take, and the addresses of calls.
+_ANYBODYS = (CALLS, BETA, CLIENT_SECRETS, ENDPOINT)
+_CALL = CALLS + "/{call_id}"
+_OWNERS = (_CALL, _CALL + "/hangup", ENDPOINT + "/{call_id}")
 
 
 class Rotation:
@@ -52,13 +57,6 @@ class Rotation:
         return [(first + step) % self._count for step in range(self._count)]
 
 
-@attrs.frozen(kw_only=True)
-class _Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class FrontDoor:
     """Routes to `backends`, the HTTP addresses of the owners 0, 1, 2 ... in order.
 
@@ -68,38 +66,47 @@ class FrontDoor:
     def __init__(self, backends: Sequence[Address]) -> None:
         self._backends = tuple(backends)
         self._rotation = Rotation(len(self._backends))
-        self._session: aiohttp.ClientSession | None = None
+        self._hop = Hop(BACKEND_TIMEOUT)
 
     async def start(self) -> None:
         """Open the client that talks to the transceivers."""
-        timeout = aiohttp.ClientTimeout(total=BACKEND_TIMEOUT)
-        self._session = aiohttp.ClientSession(timeout=timeout)
+        await self._hop.start()
 
     async def close(self) -> None:
         """Close it."""
-        if self._session is not None:
-            await self._session.close()
+        await self._hop.close()
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to an aiohttp application."""
         return [
-            web.post(CALLS, self.create),
-            web.delete(CALLS + "/{call_id}", self.delete),
-            web.route("OPTIONS", CALLS, self.preflight),
-            web.route("OPTIONS", CALLS + "/{call_id}", self.preflight),
-        ]
+            *(web.post(path, self.create) for path in _ANYBODYS),
+            *(web.route(method, path, self.about_call)
+              for path in _OWNERS for method in ("POST", "PATCH", "DELETE")),
+            *(web.options(path, self.preflight) for path in (*_ANYBODYS, *_OWNERS)),
+            web.get(BETA, self.side_band, allow_head=False),
+        ]  # fmt: skip
 
     async def create(self, request: web.Request) -> web.Response:
         """Hand an offer to the first transceiver that takes it."""
         try:
-            offer = await read_text(request)
+            if request.content_type == "application/sdp":
+                body = (await read_text(request)).encode()
+            else:
+                body = await read_body(request)
         except REFUSALS as error:
             return refusal(error)
-        headers = {"Content-Type": request.headers.get("Content-Type", "")}
+        headers = passed_on(request)
+        if request.remote is not None:
+            # Whoever was before us says so first; the transceivers believe the last.
+            before = request.headers.get("X-Forwarded-For")
+            headers["X-Forwarded-For"] = f"{before}, {request.remote}" if before else request.remote
         for index in self._rotation.order():
-            reply = await self._ask("POST", index, CALLS, offer.encode(), headers)
-            if reply is not None and reply.status != 503:
-                return _pass_on(reply)
+            try:
+                reply = await self._ask("POST", index, request.path_qs, body, headers)
+            except (TimeoutError, aiohttp.ClientError, OSError):
+                continue
+            if reply.status != 503:
+                return reply.response()
         return error_response(
             503,
             "over_capacity",
@@ -107,45 +114,50 @@ class FrontDoor:
             {"Retry-After": str(RETRY_AFTER)},
         )
 
-    async def delete(self, request: web.Request) -> web.Response:
-        """Hand the end of a call to its owner."""
-        call_id = CallId.parse(request.match_info["call_id"])
-        if call_id is None or call_id.owner >= len(self._backends):
-            return error_response(404, "no_such_call", "there is no call with this id")
-        reply = await self._ask("DELETE", call_id.owner, f"{CALLS}/{call_id}")
-        if reply is None:
-            message = "the transceiver that owns this call does not answer"
-            return error_response(503, "owner_down", message, {"Retry-After": str(RETRY_AFTER)})
-        return _pass_on(reply)
+    async def about_call(self, request: web.Request) -> web.Response:
+        """Hand what is about a call to its owner."""
+        call_id = self._known(request.match_info["call_id"])
+        if call_id is None:
+            return no_such_call()
+        try:
+            body = await read_body(request, MAX_HOP_BODY)
+        except REFUSALS as error:
+            return refusal(error)
+        try:
+            headers = passed_on(request)
+            reply = await self._ask(request.method, call_id.owner, request.path_qs, body, headers)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return silence(error)
+        return reply.response()
+
+    async def side_band(self, request: web.Request) -> web.StreamResponse:
+        """Join a side band to the owner of its call."""
+        call_id = self._known(request.query.get("call_id", ""))
+        if call_id is None:
+            return no_such_call()
+        url = self._url(call_id.owner, request.path_qs)
+        try:
+            check_upgrade(request)
+        except REFUSALS as error:
+            return refusal(error)
+        try:
+            return await self._hop.splice(request, url, passed_on(request))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return silence(error)
 
     async def preflight(self, request: web.Request) -> web.Response:
         """Answer a browser's question before a request from another origin."""
-        return web.Response(status=204, headers=CORS_HEADERS)
+        return preflight()
+
+    def _known(self, name: str) -> CallId | None:
+        call_id = CallId.parse(name)
+        return call_id if call_id is not None and call_id.owner < len(self._backends) else None
+
+    def _url(self, index: int, path: str) -> str:
+        return f"http://{show(self._backends[index])}{path}"
 
     async def _ask(
-        self,
-        method: str,
-        index: int,
-        path: str,
-        data: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> _Reply | None:
-        """What a transceiver says, or None if it says nothing sensible in time."""
-        if self._session is None:
-            raise RuntimeError("the front door is not open")
-        url = f"http://{show(self._backends[index])}{path}"
-        try:
-            async with self._session.request(method, url, data=data, headers=headers) as response:
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > MAX_BYTES:
-                        return None
-                return _Reply(status=response.status, headers=response.headers, body=bytes(body))
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            return None
-
-
-def _pass_on(reply: _Reply) -> web.Response:
-    kept = {name: reply.headers[name] for name in PASSED_ON if name in reply.headers}
-    return web.Response(status=reply.status, body=reply.body, headers={**kept, **CORS_HEADERS})
+        self, method: str, index: int, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> Reply:
+        """What a transceiver says. Raises TimeoutError, ClientError or OSError."""
+        return await self._hop.ask(method, self._url(index, path), headers, body)

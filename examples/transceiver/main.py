@@ -1,16 +1,14 @@
 """A transceiver: terminates WebRTC for any number of callers on one UDP port.
 
-What it shows: signalling over HTTP in forty lines, and an application that gets
-audio as events and answers with audio, without touching a protocol or a codec.
+What it shows: the realtime interface over HTTP, and an application that gets audio as
+events and answers with audio, without touching a protocol or a codec.
 
-Policies chosen here: everybody may call; every call is echoed; a full server says
-so (503); settings come from flags, keys from a file, both read once.
+Policies chosen here: API keys from a file, or, with `--no-auth`, everybody may call; no
+token and no source address takes all the places; a full server says so (503); SIGTERM
+lets calls end by themselves for a while; settings come from flags, read once.
 
-A production version would add: tokens that say who may call, quotas per client and
-source address, an inference backend instead of the echo, draining before exit, metrics,
-and a lease on its slot in a shared directory. Without tokens and quotas, one client can
-keep others out: an offer that it abandons holds one of the `--max-connecting` places
-until no check has come for too long.
+A production version would add: metrics, limits that all transceivers share, and a lease
+on its slot in a shared directory.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from examples.cli import SettingsError, show
 from examples.transceiver.server import Transceiver
@@ -46,17 +45,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
+    stop, drain = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def terminate() -> None:
+        # Whoever asks twice does not want to wait.
+        (stop if drain.is_set() else drain).set()
+
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
     async with Transceiver(settings) as transceiver:
         print(
             f"transceiver ready: offers at {show(settings.http)},"
             f" media at {show(transceiver.driver.address)}",
             flush=True,
         )
-        await stop.wait()
+        stopped = loop.create_task(stop.wait())
+        await _first(stopped, loop.create_task(drain.wait()))
+        if not stop.is_set():
+            await _first(stopped, loop.create_task(transceiver.drain()))
+        stopped.cancel()
+
+
+async def _first(*tasks: asyncio.Task[Any]) -> None:
+    """Wait for either; the first one goes on if it was not the one."""
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks[1:]:
+        task.cancel()
 
 
 if __name__ == "__main__":

@@ -14,15 +14,27 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from examples.transceiver.callid import CallId
+from rtcproto.events import CloseReason
 
-__all__ = ["CallHandle", "CallTable", "InvalidSession", "Listener", "Over", "SessionCheck"]
+__all__ = [
+    "CallHandle",
+    "CallTable",
+    "InvalidSession",
+    "Listener",
+    "Over",
+    "SessionCheck",
+    "why_over",
+]
 
 
 class InvalidSession(Exception):
     """A session configuration that cannot be taken; `param` says where it is wrong."""
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    def __init__(
+        self, message: str, param: str | None = None, code: str = "invalid_session"
+    ) -> None:
         super().__init__(message)
+        self.code = code
         self.message = message
         self.param = param
 
@@ -40,6 +52,19 @@ class Over(enum.Enum):
     """The longest time that a call may take has passed."""
     ERROR = "error"
     """Something failed."""
+
+
+def why_over(reason: CloseReason) -> Over:
+    """The word for why a session of the library ended."""
+    match reason:
+        case CloseReason.LOCAL:
+            return Over.CLOSE_REQUESTED
+        case CloseReason.PEER:
+            return Over.REMOTE_HANGUP
+        case CloseReason.CONSENT_EXPIRED | CloseReason.NO_CHECK | CloseReason.SETUP_TIMEOUT:
+            return Over.CONNECTION_LOST
+        case _:
+            return Over.ERROR
 
 
 class Listener(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from types import TracebackType
@@ -11,10 +12,18 @@ from aiohttp import web
 
 from examples.page import page_routes
 from examples.tls import self_signed_context
+from examples.transceiver.auth import Authority
 from examples.transceiver.callid import CallId
-from examples.transceiver.echo import Echo
+from examples.transceiver.desk import Desk
+from examples.transceiver.echo_calls import EchoCalls
+from examples.transceiver.owners import Owners
+from examples.transceiver.register import Register
+from examples.transceiver.responses import json_errors
+from examples.transceiver.sessions import check_session
 from examples.transceiver.settings import Settings
+from examples.transceiver.sideband import SideBand
 from examples.transceiver.signalling import Signalling
+from examples.transceiver.whip import Whip
 from examples.webserver import WebServer
 from rtcproto import EndpointConfig, RoutingConfig, SessionConfig
 from rtcproto.asyncio import Driver, open_endpoint
@@ -22,6 +31,9 @@ from rtcproto.datagram import Address
 from rtcproto.dtls import Identity
 
 __all__ = ["Transceiver"]
+
+# Seconds between two looks at whether the last call has ended.
+DRAIN_POLL = 0.1
 
 
 class Transceiver:
@@ -33,6 +45,7 @@ class Transceiver:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._driver: Driver | None = None
+        self._desk: Desk | None = None
         self._web: WebServer | None = None
 
     @property
@@ -45,14 +58,32 @@ class Transceiver:
     async def __aenter__(self) -> Self:
         settings = self.settings
         self._driver = await open_endpoint(endpoint_config(settings), settings.udp)
-        application = web.Application()
         owner = CallId(settings.cluster, settings.owner, settings.epoch, "")
-        application.add_routes(Signalling(self._driver, owner, Echo(owner)).routes())
-        application.add_routes([web.get("/healthz", self._health)])
+        calls = EchoCalls(self._driver, owner)
+        self._desk = desk = Desk(
+            calls=calls,
+            owner=owner,
+            authority=Authority(settings.api_keys),
+            register=Register(calls, settings.limits),
+            check=check_session,
+            owners=Owners(owner, settings.peers),
+            proxies=settings.proxies,
+        )
+        application = web.Application(middlewares=[json_errors])
+        for routes in (Signalling(desk), SideBand(desk), Whip(desk)):
+            application.add_routes(routes.routes())
+        application.add_routes(
+            [
+                web.get("/healthz", self._health),
+                web.get("/livez", self._live),
+                web.get("/readyz", self._ready),
+            ]
+        )
         if settings.page:
             application.add_routes(page_routes())
         self._web = WebServer(application)
         try:
+            await desk.owners.hop.start()
             context = self_signed_context(settings.http[0]) if settings.tls else None
             await self._web.start(_bound(settings.http), context)
         except BaseException:
@@ -71,10 +102,32 @@ class Transceiver:
             await self._web.close()
         if self._driver is not None:
             self._driver.close()
+        if self._desk is not None:
+            await self._desk.owners.hop.close()
+
+    async def drain(self) -> None:
+        """Take no more calls; return when those there are have ended, or had their time."""
+        if self._desk is None:
+            raise RuntimeError("the transceiver is not running")
+        self._desk.draining = True
+        deadline = asyncio.get_running_loop().time() + self.settings.drain_timeout
+        while self.driver.endpoint.endpoint_stats().sessions:
+            if asyncio.get_running_loop().time() >= deadline:
+                return
+            await asyncio.sleep(DRAIN_POLL)
 
     async def _health(self, request: web.Request) -> web.Response:
         stats = self.driver.endpoint.endpoint_stats()
         return web.json_response({"sessions": stats.sessions, "connecting": stats.connecting})
+
+    async def _live(self, request: web.Request) -> web.Response:
+        # That it answers is the answer.
+        return web.json_response({"live": True})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        # A full transceiver is ready: the side bands of its calls come here, too.
+        ready = self._desk is not None and not self._desk.draining
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
 
 
 def _bound(where: Address) -> socket.socket:

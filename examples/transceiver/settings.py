@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 import attrs
 
-from examples.cli import LineParser, SettingsError, address, host, integer, token_codec
+from examples.cli import (
+    LineParser,
+    SettingsError,
+    address,
+    host,
+    integer,
+    read_text_file,
+    token_codec,
+    warn_if_readable,
+)
+from examples.transceiver.auth import api_keys as parse_api_keys
+from examples.transceiver.register import Limits
 from rtcproto.datagram import Address
 from rtcproto.routing import TokenCodec
 from rtcproto.sdp import Setup
 
-__all__ = ["Settings", "SettingsError", "parse_arguments"]
+__all__ = ["MIN_PER_SOURCE", "Settings", "SettingsError", "parse_arguments"]
+
+# Calls that one source may always have connecting: a few people behind one address.
+MIN_PER_SOURCE = 8
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +39,9 @@ class Settings:
     public addresses, or, without relays, our own `udp` address as clients see it.
     `max_connecting` of the `max_sessions` calls may be ones that are not connected.
     `relays` are the networks whose proxy header is believed; `codec` makes the
-    routing tokens, None without relays.
+    routing tokens, None without relays. Without `api_keys` (None) everybody may call.
+    `peers` are the HTTP addresses of the cluster's other owners, `proxies` the networks
+    whose X-Forwarded-For is believed; `drain_timeout` is how long SIGTERM leaves calls.
     """
 
     http: Address
@@ -38,6 +55,11 @@ class Settings:
     setup: Setup = Setup.ACTIVE
     max_sessions: int = 1000
     max_connecting: int = 500
+    api_keys: tuple[str, ...] | None = attrs.field(repr=False)
+    limits: Limits
+    peers: Mapping[int, str] = attrs.field(factory=dict)
+    proxies: tuple[str, ...] = ()
+    drain_timeout: float = 0.0
     tls: bool = False
     page: bool = True
     quiet: bool = False
@@ -59,6 +81,16 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         if ipaddress.ip_address(name).is_unspecified:
             raise SettingsError(f"--udp {name}: a wildcard needs --advertise HOST")
         advertise = ((name, options.udp[1]),)
+    api_keys = None
+    if options.api_key_file is not None:
+        if options.no_auth:
+            raise SettingsError("--no-auth: there are keys to ask for in --api-key-file")
+        api_keys = tuple(_api_keys(options.api_key_file))
+    elif not options.no_auth:
+        raise SettingsError(
+            "--api-key-file FILE is needed, so that not everybody may call, or --no-auth"
+        )
+    max_connecting = options.max_connecting or (options.max_sessions + 1) // 2
     return Settings(
         http=options.http,
         udp=options.udp,
@@ -70,7 +102,18 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         epoch=options.epoch,
         setup=Setup(options.setup),
         max_sessions=options.max_sessions,
-        max_connecting=options.max_connecting or (options.max_sessions + 1) // 2,
+        max_connecting=max_connecting,
+        api_keys=api_keys,
+        limits=Limits(
+            per_key=options.max_calls_per_key or options.max_sessions,
+            per_secret=options.max_calls_per_secret,
+            # Some for everybody, but no source takes all the places of the others.
+            per_source=options.max_connecting_per_source
+            or max(MIN_PER_SOURCE, max_connecting // 4),
+        ),
+        peers=_peers(options.peer, options.owner),
+        proxies=tuple(options.trusted_proxy),
+        drain_timeout=float(options.drain_timeout),
         tls=options.tls,
         quiet=options.quiet,
     )
@@ -107,9 +150,56 @@ def _parser() -> LineParser:
     # Offers cost an attacker nothing: those that lead nowhere leave room for other calls.
     add("--max-connecting", type=integer(1, 100_000), metavar="N",
         help="calls that are not connected yet (default: half of --max-sessions)")  # fmt: skip
+    add("--api-key-file", metavar="FILE", help="who may call: API keys, one per line")
+    add("--no-auth", action="store_true", help="everybody may call (development)")
+    add("--max-calls-per-key", type=integer(1, 100_000), metavar="N",
+        help="calls at once with one API key (default: --max-sessions)")  # fmt: skip
+    add("--max-calls-per-secret", type=integer(1, 100_000), default=10, metavar="N",
+        help="calls at once with one client secret (default 10)")  # fmt: skip
+    add("--max-connecting-per-source", type=integer(1, 100_000), metavar="N",
+        help="with --no-auth, calls of one address that are not connected"
+        f" (default: a quarter of --max-connecting, at least {MIN_PER_SOURCE})")  # fmt: skip
+    add("--trusted-proxy", type=_network, action="append", default=[], metavar="NETWORK",
+        help="whose X-Forwarded-For says where requests come from (may be repeated)")  # fmt: skip
+    add("--peer", type=_peer, action="append", default=[], metavar="OWNER=URL",
+        help="another transceiver of our cluster, such as 2=http://10.0.0.2:8080, for"
+        " requests about its calls (may be repeated)")  # fmt: skip
+    add("--drain-timeout", type=integer(0, 86_400), default=30, metavar="SECONDS",
+        help="how long SIGTERM leaves calls before it ends them (default 30)")  # fmt: skip
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
     add("--quiet", action="store_true", help="log warnings only, not every call")
     return parser
+
+
+def _api_keys(path: str) -> list[str]:
+    text = read_text_file(path, "--api-key-file")
+    warn_if_readable(path, "--api-key-file")
+    try:
+        return parse_api_keys(text)
+    except ValueError as error:
+        raise SettingsError(f"--api-key-file {path}: {error}") from None
+
+
+def _peers(pairs: Sequence[tuple[int, str]], own: int) -> dict[int, str]:
+    peers = dict(pairs)
+    if len(peers) != len(pairs):
+        raise SettingsError("--peer: the same owner twice")
+    # The same list for all of them is the easiest to get right.
+    peers.pop(own, None)
+    return peers
+
+
+def _peer(text: str) -> tuple[int, str]:
+    owner, equals, url = text.partition("=")
+    try:
+        number, parts = integer(0, 65535)(owner), urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        bare = not (parts.path.rstrip("/") or parts.query or parts.fragment or parts.username)
+    except (ValueError, argparse.ArgumentTypeError):
+        usable = bare = False
+    if not (equals and usable and bare):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected OWNER=http://HOST:PORT")
+    return number, url
 
 
 def _network(text: str) -> str:

@@ -1,154 +1,146 @@
-"""The HTTP side of a transceiver: an offer comes in, an answer goes out.
+"""The realtime interface over HTTP: an offer comes in, an answer goes out.
 
-`POST /v1/realtime/calls` with `application/sdp` gives 201, the answer, and the
-call's address in `Location`; `DELETE` on that address ends the call. Errors are
-JSON in the shape that realtime clients expect: `{"error": {...}}`.
+- `POST /v1/realtime/calls` (or, as it was in the beta, `POST /v1/realtime?model=`): an
+  offer gives 201, the answer, and the call's address in `Location`.
+- `DELETE` on that address, or `POST` to its `/hangup`: ends the call.
+- `POST /v1/realtime/client_secrets`: a short-lived token for a page, see `client_secrets.py`.
 
-Every request has a size and a time limit; a body that is too large is refused
-as soon as that is known, a body that is too slow is given up.
+Every request has a size and a time limit (`bodies.py`), needs a token (`auth.py`), and
+finds the transceiver that owns its call (`owners.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
-from examples.transceiver.callid import CallId
-from rtcproto.asyncio import Driver, EventHandler
-from rtcproto.errors import (
-    CapacityExceeded,
-    DescriptionRefused,
-    DescriptionTooLarge,
-    ParseError,
+from examples.transceiver.bodies import Refused, json_object, read_body, read_call
+from examples.transceiver.client_secrets import (
+    DEFAULT_SECONDS,
+    MAX_SECONDS,
+    MAX_SECRET,
+    MIN_SECONDS,
+    ClientSecret,
+    SecretTooLarge,
 )
-from rtcproto.sdp import MAX_BYTES
+from examples.transceiver.desk import Asked, Desk
+from examples.transceiver.ports import InvalidSession
+from examples.transceiver.responses import CORS_HEADERS, error_response, preflight
 
-__all__ = [
-    "CORS_HEADERS",
-    "REFUSALS",
-    "RETRY_AFTER",
-    "Signalling",
-    "error_response",
-    "read_text",
-    "refusal",
-]
+__all__ = ["BETA", "CALLS", "CLIENT_SECRETS", "Signalling"]
 
 logger = logging.getLogger("transceiver")
 
-# Seconds a client has to send its whole offer.
-BODY_TIMEOUT = 5.0
+# Where offers are posted, and the calls' own addresses begin.
+CALLS = "/v1/realtime/calls"
 
-# What a full server tells a client to wait before it tries again, in seconds.
-RETRY_AFTER = 5
+CLIENT_SECRETS = "/v1/realtime/client_secrets"
 
-# Any page may call: the caller is whoever holds the offer, not a cookie.
-CORS_HEADERS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, Authorization, X-OpenAI-Agents-SDK",
-    "Access-Control-Expose-Headers": "Location",
-    "Access-Control-Max-Age": "86400",
-}
-
-
-def error_response(
-    status: int, code: str, message: str, headers: dict[str, str] | None = None
-) -> web.Response:
-    """An error in the interface's JSON shape."""
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    error = {"message": message, "type": kind, "code": code, "param": None}
-    return web.json_response(
-        {"error": error}, status=status, headers={**CORS_HEADERS, **(headers or {})}
-    )
-
-
-# What `read_text` and `Driver.accept_offer` raise for what a client did.
-REFUSALS = (DescriptionTooLarge, ParseError, DescriptionRefused, CapacityExceeded, TimeoutError)
-
-
-def refusal(error: Exception) -> web.Response:
-    """The answer to an offer that caused one of `REFUSALS`."""
-    match error:
-        case DescriptionTooLarge():
-            return error_response(413, "offer_too_large", str(error))
-        case ParseError():
-            return error_response(400, "malformed_offer", str(error))
-        case DescriptionRefused():
-            return error_response(422, "unacceptable_offer", str(error))
-        case CapacityExceeded():
-            headers = {"Retry-After": str(RETRY_AFTER)}
-            return error_response(503, "over_capacity", str(error), headers)
-        case TimeoutError():
-            return error_response(408, "body_timeout", "the body did not arrive in time")
-        case _:
-            raise error
+# Where the beta of the interface took offers; side bands begin there, too.
+BETA = "/v1/realtime"
 
 
 class Signalling:
-    """Routes for one driver. `handler` gets every call's events."""
+    """The routes of the realtime interface, but for side bands."""
 
-    def __init__(self, driver: Driver, owner: CallId, handler: EventHandler) -> None:
-        self._driver = driver
-        self._owner = owner
-        self._handler = handler
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to an aiohttp application."""
+        desk, call = self._desk, CALLS + "/{call_id}"
+        begin, end = desk.route(self.create), desk.about_call(self.end)
         return [
-            web.post("/v1/realtime/calls", self.create),
-            web.delete("/v1/realtime/calls/{call_id}", self.delete),
-            web.route("OPTIONS", "/v1/realtime/calls", self.preflight),
-            web.route("OPTIONS", "/v1/realtime/calls/{call_id}", self.preflight),
+            web.post(CALLS, begin),
+            web.post(BETA, begin),
+            web.delete(call, end),
+            web.post(call + "/hangup", end),
+            web.post(CLIENT_SECRETS, desk.route(self.client_secret)),
+            *(
+                web.options(path, self.preflight)
+                for path in (CALLS, BETA, call, call + "/hangup", CLIENT_SECRETS)
+            ),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
         """Answer an offer."""
-        if request.content_type != "application/sdp":
-            return error_response(415, "unsupported_media_type", "the body must be application/sdp")
-        try:
-            offer = await read_text(request)
-            call, answer = self._driver.accept_offer(offer, self._handler)
-        except REFUSALS as error:
-            return refusal(error)
-        call_id = self._owner.of(call.id)
-        logger.info("call %s: answered", call_id.shown)
+        caller = self._desk.caller(request)
+        # Before the body is read, and again in `begin`, after it.
+        self._desk.admit(caller)
+        asked = await read_call(request)
+        session = _with_model(asked.session, request.query.get("model"))
+        entry, answer = self._desk.begin(caller, asked.offer, session)
         return web.Response(
             status=201,
             text=answer,
             content_type="application/sdp",
-            headers={**CORS_HEADERS, "Location": f"/v1/realtime/calls/{call_id}"},
+            headers={**CORS_HEADERS, "Location": f"{CALLS}/{entry.call_id}"},
         )
 
-    async def delete(self, request: web.Request) -> web.Response:
+    async def end(self, asked: Asked) -> web.Response:
         """End a call."""
-        call_id = CallId.parse(request.match_info["call_id"])
-        call = None
-        if call_id is not None and call_id == self._owner.of(call_id.session):
-            call = self._driver.call(call_id.session)
-        if call is None:
-            return error_response(404, "no_such_call", "there is no call with this id")
-        logger.info("call %s: ended by request", self._owner.of(call.id).shown)
-        call.close()
+        logger.info("call %s: ended by request", asked.entry.call_id.shown)
+        self._desk.calls.hang_up(asked.entry.call_id)
         return web.Response(status=200, headers=CORS_HEADERS)
+
+    async def client_secret(self, request: web.Request) -> web.Response:
+        """Make a client secret."""
+        desk = self._desk
+        caller = desk.caller(request)
+        if not caller.full:
+            message = "client secrets are made with an API key, not with another secret"
+            return error_response(403, "not_allowed", message)
+        body = await read_body(request)
+        fields = json_object(body) if body.strip() else {}
+        seconds = _seconds(fields.get("expires_after"))
+        session = fields.get("session")
+        if session is not None and not isinstance(session, dict):
+            raise InvalidSession("session must be an object", "session")
+        whole = desk.check(session)
+        expires_at = int(desk.authority.now) + seconds
+        try:
+            value = desk.authority.issue(caller, ClientSecret(expires_at, session))
+        except SecretTooLarge:
+            message = (
+                f"the session does not fit into a secret of {MAX_SECRET} characters;"
+                " send it with the offer, or in a session.update"
+            )
+            raise InvalidSession(message, "session") from None
+        logger.info("a client secret for %s, good for %d s", caller.key, seconds)
+        return web.json_response(
+            {"value": value, "expires_at": expires_at, "session": whole},
+            headers={**CORS_HEADERS, "Cache-Control": "no-store"},
+        )
 
     async def preflight(self, request: web.Request) -> web.Response:
         """Answer a browser's question before a request from another origin."""
-        return web.Response(status=204, headers=CORS_HEADERS)
+        return preflight()
 
 
-async def read_text(request: web.Request) -> str:
-    """The body as text. Raises DescriptionTooLarge, ParseError (not UTF-8) or TimeoutError."""
-    if request.content_length is not None and request.content_length > MAX_BYTES:
-        raise DescriptionTooLarge("sdp", f"more than {MAX_BYTES} bytes")
-    body = bytearray()
-    async with asyncio.timeout(BODY_TIMEOUT):
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > MAX_BYTES:
-                raise DescriptionTooLarge("sdp", f"more than {MAX_BYTES} bytes")
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ParseError("sdp", "not UTF-8", error.start) from None
+def _with_model(session: Mapping[str, Any] | None, model: str | None) -> Mapping[str, Any] | None:
+    """The session, with the model that the address names if it names none itself."""
+    if model is None:
+        return session
+    return {"type": "realtime", "model": model, **(session or {})}
+
+
+def _seconds(expires_after: object) -> int:
+    """How long a secret shall be good for. Raises Refused."""
+    if expires_after is None:
+        return DEFAULT_SECONDS
+    if not isinstance(expires_after, dict):
+        raise _refused("expires_after must be an object", "expires_after")
+    if expires_after.get("anchor", "created_at") != "created_at":
+        raise _refused("the only anchor is created_at", "expires_after.anchor")
+    seconds = expires_after.get("seconds", DEFAULT_SECONDS)
+    if type(seconds) is not int or not MIN_SECONDS <= seconds <= MAX_SECONDS:
+        message = f"seconds must be a whole number from {MIN_SECONDS} to {MAX_SECONDS}"
+        raise _refused(message, "expires_after.seconds")
+    return seconds
+
+
+def _refused(message: str, param: str) -> Refused:
+    return Refused(400, "invalid_value", message, param)

@@ -54,7 +54,7 @@ class Server:
         self._keys = folder / "keys"
         self._keys.touch(mode=0o600)
         self._keys.write_text(KEYS, encoding="utf-8")
-        self._options = ["--setup", setup, "--max-sessions", str(max_sessions)]
+        self._options = ["--setup", setup, "--max-sessions", str(max_sessions), "--no-auth"]
         self._relay: Process | None = None
         self._starts = 0
         self._inside = ("127.0.0.1", free_port("127.0.0.1"))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from examples.transceiver.callid import CallId
 from examples.transceiver.echo import Echo
 from examples.transceiver.main import main
+from examples.transceiver.responses import refusal
 from examples.transceiver.server import endpoint_config
 from examples.transceiver.settings import SettingsError, parse_arguments
-from examples.transceiver.signalling import refusal
 from rtcproto.asyncio import Call
 from rtcproto.errors import (
     CapacityExceeded,
@@ -29,7 +29,7 @@ from rtcproto.events import AudioReceived, CloseReason, SessionClosed
 from rtcproto.sdp import Setup
 
 HEX = "0123456789abcdef"
-ARGUMENTS = ["--http=127.0.0.1:8080", "--udp=127.0.0.1:9000"]
+ARGUMENTS = ["--http=127.0.0.1:8080", "--udp=127.0.0.1:9000", "--no-auth"]
 
 
 @pytest.fixture
