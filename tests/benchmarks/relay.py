@@ -4,7 +4,7 @@ The relay runs as a process on one core, the load on another. 64 clients send 20
 inward. Ours is the program as shipped, set up by real checks with tokens and answers of the
 transceiver; the peers are plain: they do no more than look the flow up and forward. What
 counts is the CPU time of the relay process, with its share of the kernel's work, per packet that
-arrived at the other end.
+arrived at the other end. Every way from client to sink is IPv4, or IPv6 in rows that say so.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 
 import attrs
 
+from examples.cli import show
 from rtcproto import stun
 from rtcproto.routing import (
     HEADER_SIZE,
@@ -33,10 +34,13 @@ from rtcproto.routing import (
     TokenCodec,
     parse_address,
 )
+from rtcproto.stun.attributes import encode_xor_address
 from tests.benchmarks.harness import Candidate, Contest, Row, Sizes, Skipped
 from tests.benchmarks.programs import build_c, build_go, cores, cpu_seconds, scratch, started
 
 __all__ = ["ROWS"]
+
+IPV4, IPV6 = "127.0.0.1", "::1"
 
 CLIENTS = 64
 SIZE = 200
@@ -78,19 +82,36 @@ class Rig:
         return seen
 
 
-def _sink() -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def _socket(host: str) -> socket.socket:
+    return socket.socket(_family(host), socket.SOCK_DGRAM)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _sink(host: str) -> socket.socket:
+    sock = _socket(host)
+    try:
+        sock.bind((host, 0))
+    except OSError:
+        sock.close()
+        raise Skipped(f"no {host} here") from None
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-    sock.bind(("127.0.0.1", 0))
     sock.settimeout(5)
     return sock
 
 
-def _clients(stack: ExitStack, relay: tuple[str, int]) -> list[socket.socket]:
+def _port(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port
+
+
+def _clients(stack: ExitStack, host: str, port: int) -> list[socket.socket]:
     clients = []
     for _ in range(CLIENTS):
-        sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        sock.connect(relay)
+        sock = stack.enter_context(_socket(host))
+        sock.connect((host, port))
         sock.settimeout(5)
         clients.append(sock)
     return clients
@@ -99,21 +120,19 @@ def _clients(stack: ExitStack, relay: tuple[str, int]) -> list[socket.socket]:
 # -- Ours
 
 
-def _our_rig(stack: ExitStack, folder: Path) -> Rig:
-    sink = stack.enter_context(_sink())
+def _our_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
+    sink = stack.enter_context(_sink(host))
     key = secrets.token_bytes(16)
     keys = folder / "keys"
     keys.touch(mode=0o600)
     keys.write_text(f"{KEY_ID} {key.hex()} active\n")
-    host, port = sink.getsockname()
-    command = [sys.executable, "-m", "examples.relay", "--listen", "127.0.0.1:0"]
-    command += ["--inside", "127.0.0.1:0", "--keys", str(keys), "--allow-loopback"]
-    process, line = stack.enter_context(
-        started([*command, "--transceiver", f"0/{OWNER}={host}:{port}"], core=cores()[0])
-    )
+    command = [sys.executable, "-m", "examples.relay", "--listen", show((host, 0))]
+    command += ["--inside", show((host, 0)), "--keys", str(keys), "--allow-loopback"]
+    command += ["--transceiver", f"0/{OWNER}={show((host, _port(sink)))}"]
+    process, line = stack.enter_context(started(command, core=cores()[0]))
     # "relay ready: clients at HOST:PORT, inside HOST:PORT, ..."
     outside = parse_address(line.partition("clients at ")[2].partition(",")[0])
-    clients = _clients(stack, outside)
+    clients = _clients(stack, *outside)
     codec = EncipheredTokenCodec({KEY_ID: key}, KEY_ID)
     for number, client in enumerate(clients):
         _open_flow(client, sink, codec, number)
@@ -128,7 +147,7 @@ def _open_flow(client: socket.socket, sink: socket.socket, codec: TokenCodec, no
     client.send(stun.RequestTemplate(f"{codec.encode(token)}:peer", key).build(transaction))
     data, inside = sink.recvfrom(2048)
     header = data[:HEADER_SIZE]
-    answer = stun.SuccessTemplate(key).build(transaction, client.getsockname())
+    answer = stun.SuccessTemplate(key).build(transaction, client.getsockname()[:2])
     for packet in (answer, MEDIA):
         sink.sendto(header + packet, inside)
         if client.recv(2048) != packet:
@@ -138,65 +157,63 @@ def _open_flow(client: socket.socket, sink: socket.socket, codec: TokenCodec, no
 # -- Peers
 
 
-def _plain_rig(stack: ExitStack, command: list[str]) -> Rig:
-    sink = stack.enter_context(_sink())
-    process, line = stack.enter_context(started(_with_sink(command, sink), core=cores()[0]))
-    clients = _clients(stack, parse_address(line.removeprefix("ready ").strip()))
+def _plain_rig(stack: ExitStack, host: str, program: Path) -> Rig:
+    sink = stack.enter_context(_sink(host))
+    command = [str(program), host, str(_port(sink))]
+    process, line = stack.enter_context(started(command, core=cores()[0]))
+    clients = _clients(stack, host, int(line.removeprefix("ready ")))
     return Rig(pid=process.pid, sink=sink, clients=clients)
 
 
-def _with_sink(command: list[str], sink: socket.socket) -> list[str]:
-    host, port = sink.getsockname()
-    return [part.format(host=host, port=port) for part in command]
+def _go_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
+    return _plain_rig(stack, host, build_go("relay.go", folder))
 
 
-def _go_rig(stack: ExitStack, folder: Path) -> Rig:
-    return _plain_rig(stack, [str(build_go("relay.go", folder)), "{host}:{port}"])
-
-
-def _c_rig(stack: ExitStack, folder: Path) -> Rig:
-    return _plain_rig(stack, [str(build_c("relay.c", folder)), "{host}", "{port}"])
+def _c_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
+    return _plain_rig(stack, host, build_c("relay.c", folder))
 
 
 # TURN, RFC 8656 section 18.
 ALLOCATE, CHANNEL_BIND = 3, 9
-CHANNEL_NUMBER, XOR_PEER_ADDRESS, REQUESTED_TRANSPORT = 0x000C, 0x0012, 0x0019
+CHANNEL_NUMBER, XOR_PEER_ADDRESS = 0x000C, 0x0012
+REQUESTED_FAMILY, REQUESTED_TRANSPORT = 0x0017, 0x0019
 UDP = bytes((17, 0, 0, 0))
+FAMILY = {IPV4: bytes((1, 0, 0, 0)), IPV6: bytes((2, 0, 0, 0))}
 CHANNEL = bytes((0x40, 0))
 
 
-def _coturn_rig(stack: ExitStack, folder: Path) -> Rig:
+def _coturn_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
     program = shutil.which("turnserver")
     if program is None:
         raise Skipped("turnserver (package coturn) is not installed")
-    sink = stack.enter_context(_sink())
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [program, "--listening-ip=127.0.0.1", f"--listening-port={port}", "--no-auth"]
-    command += ["--relay-ip=127.0.0.1", "--allow-loopback-peers", "--no-tls", "--no-dtls"]
+    sink = stack.enter_context(_sink(host))
+    with _socket(host) as probe:
+        probe.bind((host, 0))
+        port = _port(probe)
+    command = [program, f"--listening-ip={host}", f"--listening-port={port}", "--no-auth"]
+    command += [f"--relay-ip={host}", "--allow-loopback-peers", "--no-tls", "--no-dtls"]
     command += ["--no-cli", "--relay-threads=1", "--no-stdout-log", f"--log-file={folder}/turn"]
     command += ["--realm=bench", f"--pidfile={folder}/turn.pid", f"--userdb={folder}/turn.db", "-n"]
     process, _ = stack.enter_context(started(command, core=cores()[0], silent=True))
-    clients = _clients(stack, ("127.0.0.1", port))
+    clients = _clients(stack, host, port)
     for client in clients:
         client.settimeout(0.2)
-        _turn(client, ALLOCATE, [(REQUESTED_TRANSPORT, UDP)])
-        host, peer_port = sink.getsockname()
-        cookie = stun.MAGIC_COOKIE.to_bytes(4, "big")
-        xor = bytes(a ^ b for a, b in zip(socket.inet_aton(host), cookie, strict=True))
-        peer = b"\0\1" + (peer_port ^ stun.MAGIC_COOKIE >> 16).to_bytes(2, "big") + xor
-        _turn(
-            client,
-            CHANNEL_BIND,
-            [(CHANNEL_NUMBER, CHANNEL + b"\0\0"), (XOR_PEER_ADDRESS, peer)],
-        )
+        transport = (REQUESTED_TRANSPORT, UDP), (REQUESTED_FAMILY, FAMILY[host])
+        _turn(client, ALLOCATE, secrets.token_bytes(12), transport)
+        transaction = secrets.token_bytes(12)
+        peer = encode_xor_address((host, _port(sink)), transaction)
+        number = (CHANNEL_NUMBER, CHANNEL + b"\0\0")
+        _turn(client, CHANNEL_BIND, transaction, (number, (XOR_PEER_ADDRESS, peer)))
     prefix = CHANNEL + SIZE.to_bytes(2, "big")
     return Rig(pid=process.pid, sink=sink, clients=clients, prefix=prefix)
 
 
-def _turn(client: socket.socket, method: int, attributes: list[tuple[int, bytes]]) -> None:
-    transaction = secrets.token_bytes(12)
+def _turn(
+    client: socket.socket,
+    method: int,
+    transaction: bytes,
+    attributes: tuple[tuple[int, bytes], ...],
+) -> None:
     request = stun.build(method, stun.Class.REQUEST, transaction, attributes, fingerprint=False)
     for _ in range(50):
         try:
@@ -214,7 +231,7 @@ def _turn(client: socket.socket, method: int, attributes: list[tuple[int, bytes]
 
 # -- Rows
 
-PEERS: dict[str, Callable[[ExitStack, Path], Rig]] = {
+PEERS: dict[str, Callable[[ExitStack, str, Path], Rig]] = {
     "Go": _go_rig,
     "coturn": _coturn_rig,
     "C recvmmsg": _c_rig,
@@ -222,7 +239,7 @@ PEERS: dict[str, Callable[[ExitStack, Path], Rig]] = {
 
 
 @contextmanager
-def _forwarding(rate: float, peers: tuple[str, ...], sizes: Sizes) -> Iterator[Contest]:
+def _forwarding(host: str, rate: float, peers: tuple[str, ...], sizes: Sizes) -> Iterator[Contest]:
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
         program = build_c("traffic.c", folder)
@@ -244,27 +261,28 @@ def _forwarding(rate: float, peers: tuple[str, ...], sizes: Sizes) -> Iterator[C
 
             return measure
 
-        ours = candidate("rtcproto", _our_rig(stack, folder))
+        ours = candidate("rtcproto", _our_rig(stack, host, folder))
         candidates: dict[str, Candidate] = {}
         for name in peers:
             try:
-                candidates[name] = candidate(name, PEERS[name](stack, folder))
+                candidates[name] = candidate(name, PEERS[name](stack, host, folder))
             except Skipped as reason:
                 skipped[name] = str(reason)
         yield Contest(ours=ours, peers=candidates, skipped=skipped, notes=notes)
 
 
 @contextmanager
-def _delay(percentile: str, sizes: Sizes) -> Iterator[Contest]:
+def _delay(host: str, percentile: str, sizes: Sizes) -> Iterator[Contest]:
     """At half of what the relay forwards in a flood, against a path without a relay."""
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
         program = build_c("traffic.c", folder)
-        rig = _our_rig(stack, folder)
+        rig = _our_rig(stack, host, folder)
         flood = rig.traffic(program, 0, SECONDS)
         rate = flood["received"] / flood["seconds"] / 2
-        sink = stack.enter_context(_sink())
-        straight = Rig(pid=os.getpid(), sink=sink, clients=_clients(stack, sink.getsockname()))
+        sink = stack.enter_context(_sink(host))
+        clients = _clients(stack, host, _port(sink))
+        straight = Rig(pid=os.getpid(), sink=sink, clients=clients)
         yield Contest(
             ours=lambda: rig.traffic(program, rate, SECONDS)[percentile],
             peers={"direct path": lambda: straight.traffic(program, rate, SECONDS)[percentile]},
@@ -272,31 +290,42 @@ def _delay(percentile: str, sizes: Sizes) -> Iterator[Contest]:
         )
 
 
-def _forwarding_row(name: str, rate: float, bars: dict[str, float | None]) -> Row:
+def _forwarding_row(
+    name: str, host: str, rate: float, rounds: int, bars: dict[str, float | None]
+) -> Row:
     return Row(
         name=name,
         unit="us",
         bars=bars,
-        prepare=partial(_forwarding, rate, tuple(bars)),
-        rounds=7,
+        prepare=partial(_forwarding, host, rate, tuple(bars)),
+        rounds=rounds,
         micro=False,
     )
 
 
+def _delay_row(name: str, host: str, percentile: str, rounds: int, bar: float | None) -> Row:
+    return Row(
+        name=name,
+        unit="us",
+        bars={"direct path": bar},
+        prepare=partial(_delay, host, percentile),
+        rounds=rounds,
+        micro=False,
+        difference=True,
+    )
+
+
+FLOOD: dict[str, float | None] = {"Go": 0.75, "coturn": 0.80, "C recvmmsg": 1.25}
+PACED: dict[str, float | None] = {"Go": 0.60, "coturn": None, "C recvmmsg": 1.0}
+NO_BAR: dict[str, float | None] = dict.fromkeys(FLOOD)
+
 ROWS = [
-    _forwarding_row("relay flood", 0, {"Go": 0.75, "coturn": 0.80, "C recvmmsg": 1.25}),
-    _forwarding_row("relay 50,000/s", 50_000, {"Go": 0.60, "coturn": None, "C recvmmsg": 1.0}),
-    _forwarding_row("relay 2,500/s", 2_500, {"Go": None, "coturn": None, "C recvmmsg": None}),
-    *(
-        Row(
-            name=f"relay delay {percentile}",
-            unit="us",
-            bars={"direct path": bar},
-            prepare=partial(_delay, percentile),
-            rounds=7,
-            micro=False,
-            difference=True,
-        )
-        for percentile, bar in (("p50", None), ("p99", 1000.0))
-    ),
+    _forwarding_row("relay flood", IPV4, 0, 7, FLOOD),
+    _forwarding_row("relay 50,000/s", IPV4, 50_000, 7, PACED),
+    _forwarding_row("relay 2,500/s", IPV4, 2_500, 3, NO_BAR),
+    _delay_row("relay delay p50", IPV4, "p50", 3, None),
+    _delay_row("relay delay p99", IPV4, "p99", 7, 1000.0),
+    _forwarding_row("relay flood IPv6", IPV6, 0, 5, FLOOD),
+    _forwarding_row("relay 50,000/s IPv6", IPV6, 50_000, 5, PACED),
+    _delay_row("relay delay p99 IPv6", IPV6, "p99", 5, 1000.0),
 ]

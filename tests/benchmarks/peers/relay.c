@@ -3,7 +3,7 @@
  *
  *     relay BACKEND PORT
  *
- * prints "ready HOST:PORT" and forwards until killed. */
+ * prints "ready", its own port on the same host, and forwards until killed. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,17 +16,37 @@
 
 enum { BATCH = 64, SIZE = 2048, SLOTS = 1 << 14 };
 
-static struct { uint64_t client; struct sockaddr_in backend; } flows[SLOTS];
+typedef union {
+    struct sockaddr any;
+    struct sockaddr_in ipv4;
+    struct sockaddr_in6 ipv6;
+} address;
 
-static uint64_t key_of(const struct sockaddr_in *address) {
-    return (uint64_t)address->sin_addr.s_addr << 16 | address->sin_port;
+typedef struct { uint64_t high, low; uint16_t port; } key;
+
+static struct { key client; address backend; } flows[SLOTS];
+static socklen_t length; /* of an address of the family in use */
+
+static key key_of(const address *client) {
+    key made = {0, client->ipv4.sin_addr.s_addr, client->ipv4.sin_port};
+    if (client->any.sa_family == AF_INET6) {
+        uint64_t halves[2];
+        memcpy(halves, &client->ipv6.sin6_addr, sizeof halves);
+        made = (key){halves[0], halves[1], client->ipv6.sin6_port};
+    }
+    return made;
+}
+
+static int same(key a, key b) {
+    return a.port == b.port && a.low == b.low && a.high == b.high;
 }
 
 /* The flow's destination; a client that is new goes to `backend`. */
-static struct sockaddr_in *flow_of(uint64_t client, const struct sockaddr_in *backend) {
-    uint64_t slot = client * 0x9E3779B97F4A7C15u >> 50;
-    while (flows[slot].client != client) {
-        if (!flows[slot].client) {
+static address *flow_of(key client, const address *backend) {
+    uint64_t mixed = (client.high ^ client.low) << 16 | client.port;
+    uint64_t slot = mixed * 0x9E3779B97F4A7C15u >> 50;
+    while (!same(flows[slot].client, client)) {
+        if (!flows[slot].client.port) {
             flows[slot].client = client;
             flows[slot].backend = *backend;
             break;
@@ -36,13 +56,11 @@ static struct sockaddr_in *flow_of(uint64_t client, const struct sockaddr_in *ba
     return &flows[slot].backend;
 }
 
-static int open_socket(void) {
-    int sock = socket(AF_INET, SOCK_DGRAM, 0), buffer = 4 << 20;
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static int open_socket(address bound) {
+    int sock = socket(bound.any.sa_family, SOCK_DGRAM, 0), buffer = 4 << 20;
     setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-    if (sock < 0 || bind(sock, (struct sockaddr *)&address, sizeof address)) {
+    if (sock < 0 || bind(sock, &bound.any, length)) {
         perror("bind");
         exit(1);
     }
@@ -51,18 +69,25 @@ static int open_socket(void) {
 
 int main(int argc, char **argv) {
     static char buffers[BATCH][SIZE];
-    static struct sockaddr_in sources[BATCH];
+    static address sources[BATCH];
     static struct iovec slices[BATCH];
     static struct mmsghdr messages[BATCH];
     if (argc != 3)
         return 2;
-    struct sockaddr_in backend = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[2]))};
-    inet_pton(AF_INET, argv[1], &backend.sin_addr);
-    int outside = open_socket(), inside = open_socket();
-    struct sockaddr_in bound;
-    socklen_t length = sizeof bound;
-    getsockname(outside, (struct sockaddr *)&bound, &length);
-    printf("ready 127.0.0.1:%d\n", ntohs(bound.sin_port));
+    address backend = {0}, host, bound;
+    int ipv6 = strchr(argv[1], ':') != NULL;
+    backend.any.sa_family = ipv6 ? AF_INET6 : AF_INET;
+    length = ipv6 ? sizeof backend.ipv6 : sizeof backend.ipv4;
+    if (inet_pton(backend.any.sa_family, argv[1],
+                  ipv6 ? (void *)&backend.ipv6.sin6_addr : (void *)&backend.ipv4.sin_addr) != 1)
+        return 2;
+    host = backend;
+    /* Both families have the port in the same place. */
+    backend.ipv4.sin_port = htons(atoi(argv[2]));
+    int outside = open_socket(host), inside = open_socket(host);
+    socklen_t room = sizeof bound;
+    getsockname(outside, &bound.any, &room);
+    printf("ready %d\n", ntohs(bound.ipv4.sin_port));
     fflush(stdout);
 
     for (int i = 0; i < BATCH; i++) {
@@ -74,7 +99,7 @@ int main(int argc, char **argv) {
         for (int i = 0; i < BATCH; i++) {
             slices[i].iov_len = SIZE;
             messages[i].msg_hdr.msg_name = &sources[i];
-            messages[i].msg_hdr.msg_namelen = sizeof sources[i];
+            messages[i].msg_hdr.msg_namelen = length;
         }
         int count = recvmmsg(outside, messages, BATCH, MSG_WAITFORONE, NULL);
         if (count <= 0)

@@ -2,9 +2,9 @@
 // a table of flows, every known or new client to one backend. It does less than ours: no
 // token, no header, no counters, no limits, and nothing comes back.
 //
-//	relay BACKEND:PORT
+//	relay BACKEND PORT
 //
-// prints "ready HOST:PORT" and forwards until killed.
+// prints "ready", its own port on the same host, and forwards until killed.
 package main
 
 import (
@@ -15,19 +15,23 @@ import (
 )
 
 func main() {
-	backend := netip.MustParseAddrPort(os.Args[1])
-	loopback := net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}
-	outside, err := net.ListenUDP("udp4", &loopback)
+	backend := netip.MustParseAddrPort(net.JoinHostPort(os.Args[1], os.Args[2]))
+	loopback := net.UDPAddrFromAddrPort(netip.AddrPortFrom(backend.Addr(), 0))
+	network := "udp4"
+	if backend.Addr().Is6() {
+		network = "udp6"
+	}
+	outside, err := net.ListenUDP(network, loopback)
 	if err != nil {
 		panic(err)
 	}
-	inside, err := net.ListenUDP("udp4", &loopback)
+	inside, err := net.ListenUDP(network, loopback)
 	if err != nil {
 		panic(err)
 	}
 	_ = outside.SetReadBuffer(4 << 20)
 	_ = inside.SetWriteBuffer(4 << 20)
-	fmt.Printf("ready %s\n", outside.LocalAddr())
+	fmt.Printf("ready %d\n", outside.LocalAddr().(*net.UDPAddr).Port)
 
 	flows := make(map[netip.AddrPort]netip.AddrPort)
 	buffer := make([]byte, 2048)
