@@ -14,9 +14,10 @@ from rtcproto.ice.contract import (
     PathSelected,
     PathValidated,
 )
-from rtcproto.ice.lite import ALLOWANCE, PROVING, REASONS, IceLite
+from rtcproto.ice.lite import REASONS, IceLite
 from rtcproto.ice.memory import ANSWER_WINDOW, MAX_ANSWERS
 from rtcproto.ice.paths import SILENCE_BEFORE_MOVE
+from rtcproto.ice.proving import ALLOWANCE, PROVING
 from rtcproto.stun import Attribute, Class, ErrorCode, Message, ShortTermKey, build
 from tests.support.contract import NOW, PEER, MachineContract, Subject
 from tests.support.ice_peer import CLIENT, SERVER, Peer, counting_entropy, lite
@@ -204,6 +205,49 @@ def test_proving_request_is_repeated_on_a_short_schedule_and_given_up():
     # The next fresh check starts another proof: a lossy second is not for ever.
     assert len(requests(peer.exchange(machine, A, 20.0))) == 1
     assert machine.is_proven((A, None))
+
+
+def test_a_proven_path_is_asked_again_when_the_peer_checks():
+    """RFC 7675 section 5.1: 4 s between two requests at least, each sent once."""
+    machine, peer = lite(), Peer()
+    asked = []
+    for number in range(40):
+        now = number * 2.5
+        assert run_timers(machine, now) == []
+        if requests(peer.exchange(machine, A, now)):
+            asked.append(now)
+    assert asked == [number * 5.0 for number in range(20)]
+    stats = machine.stats()
+    assert (stats.requests_sent, stats.consent_requests_sent) == (1, 19)
+    assert stats.responses_received == 20
+    # No check, no request: an endpoint of many sessions is not woken for them.
+    assert machine.get_timer() == 95.0 + 30.0
+
+
+def test_a_proof_that_fails_to_renew_is_tried_harder_before_it_ends():
+    """One request per 4 s for half the consent time, then the short schedule; then PathLost."""
+    machine, peer = lite(), Peer()
+    peer.exchange(machine, A, 0.0)
+    machine.next_events()
+    left, lost = [], []
+    for number in range(1, 17):
+        now = number * 2.5
+        left += [at for at, out in run_timers(machine, now) for _ in requests(out)]
+        lost += [(now, event) for event in machine.next_events()]
+        machine.receive_datagram(peer.check(), A, now)
+        left += [now for _ in requests(machine.datagrams_to_send())]
+    # The check at 12.5 s came less than 4 s after the request of 10 s.
+    assert left[:3] == [5.0, 10.0, 15.0]
+    assert [round(at - 15.0, 6) for at in left[3:7]] == [0.1, 0.3, 0.7, 1.5]
+    assert left[7] == 20.0
+    assert lost == [(30.0, PathLost(silent_for=30.0))]
+    # It is validated as ever, and an answer proves it anew.
+    assert machine.is_validated((A, None))
+    assert not machine.is_proven((A, None))
+    run_timers(machine, 45.0)
+    peer.exchange(machine, A, 45.0)
+    assert machine.is_proven((A, None))
+    assert machine.selected_path == (A, None)
 
 
 def test_round_trip_of_a_repeated_request_is_not_measured():

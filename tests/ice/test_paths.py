@@ -1,8 +1,8 @@
 """The path table alone: what is kept, what is selected, what silence does."""
 
 from rtcproto.ice.contract import PathLost, PathProven, PathSelected, PathValidated
-from rtcproto.ice.lite import PROVING
 from rtcproto.ice.paths import MAX_EVICTED, SILENCE_BEFORE_MOVE, PathTable
+from rtcproto.ice.proving import PROVING
 from rtcproto.stun import Transaction
 
 A, B, C = ((("192.0.2.1", port), None) for port in (1, 2, 3))
@@ -24,6 +24,9 @@ def test_life_of_one_path():
         PathProven(path=A),
         PathSelected(path=A),
     ]
+    assert table.next_events() == []
+    assert table.deadline() == 31.0
+    table.prove(A, 2.0)
     assert table.next_events() == []
     assert table.deadline() == 32.0
     table.forget_silent(31.9)
@@ -53,7 +56,7 @@ def test_silence_moves_to_the_path_heard_last():
     for now, path in enumerate((A, B, C)):
         proven(table, path, float(now))
     table.heard(A, 3.0)
-    assert table.deadline() == 31.0
+    assert table.deadline() == 30.0
     table.leave_silent(20.0)
     assert table.selected == A
     table.heard(C, 4.0)
@@ -150,3 +153,24 @@ def test_paths_pushed_out_are_bounded():
         waiting(table, path, 1.0)
     assert table.waiting(paths[0], 1.0) is None
     assert table.waiting(paths[1], 1.0) is not None
+
+
+def test_a_proof_that_is_not_renewed_is_void():
+    """Checks alone keep a path validated; media goes on to a proven path, or stops."""
+    for spare in (False, True):
+        table = PathTable(8, 30.0)
+        proven(table, A, 0.0)
+        if spare:
+            proven(table, B, 10.0)
+        table.heard(A, 29.0)
+        table.next_events()
+        table.end_proofs(29.9)
+        assert (table.selected, table.next_events()) == (A, [])
+        table.end_proofs(30.0)
+        assert not table.get(A).proven
+        if spare:
+            assert (table.selected, table.next_events()) == (B, [PathSelected(path=B)])
+        else:
+            assert (table.selected, table.next_events()) == (None, [PathLost(silent_for=30.0)])
+        table.prove(A, 31.0)
+        assert table.selected == (B if spare else A)

@@ -17,7 +17,7 @@ from rtcproto._serial import unwrap
 from rtcproto.datagram import Address
 from rtcproto.demux import Kind, classify
 from rtcproto.dtls.flight import MAX_BYTES
-from rtcproto.ice.lite import ALLOWANCE
+from rtcproto.ice.proving import ALLOWANCE
 from rtcproto.session import Session
 from rtcproto.testing import Packet
 

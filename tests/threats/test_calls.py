@@ -22,7 +22,7 @@ from rtcproto.endpoint import MAX_PATHS
 from rtcproto.errors import DescriptionRefused
 from rtcproto.events import AudioLost, AudioReceived, CloseReason, Connected, SessionClosed
 from rtcproto.ice import IceConfig
-from rtcproto.ice.lite import ALLOWANCE
+from rtcproto.ice.proving import ALLOWANCE
 from rtcproto.routing import encode_header
 from rtcproto.srtp.context import MAX_STREAMS
 from rtcproto.stun import Attribute, Class, Message

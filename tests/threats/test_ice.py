@@ -12,8 +12,9 @@ import pytest
 
 from rtcproto.ice import Candidate, CandidateType
 from rtcproto.ice.contract import Credentials, IceConfig, PathLost
-from rtcproto.ice.lite import ALLOWANCE, REASONS
+from rtcproto.ice.lite import REASONS
 from rtcproto.ice.memory import MAX_ANSWERS
+from rtcproto.ice.proving import ALLOWANCE
 from rtcproto.stun import Attribute, Class, Message, ShortTermKey, build
 from tests.support.ice_peer import CLIENT, SERVER, Peer, lite
 
@@ -34,6 +35,13 @@ def connected(now=0.0):
     return machine, peer
 
 
+def run_timers(machine, until):
+    """Call the machine at each of its deadlines, which always lie ahead."""
+    while (deadline := machine.get_timer()) is not None and deadline <= until:
+        machine.handle_timer(deadline)
+        assert machine.get_timer() is None or machine.get_timer() > deadline
+
+
 def state_of(machine):
     """Everything of a machine except its counters and the clock."""
     paths = [(path, repr(state)) for path, state in machine._paths.items()]
@@ -42,7 +50,7 @@ def state_of(machine):
         machine.selected_path,
         dict(machine._memory._recent),
         len(machine._memory),
-        machine._credit,
+        machine._prover.credit,
         machine.get_timer(),
     )
 
@@ -186,6 +194,28 @@ def test_r5_replays_older_than_the_memory_do_not_either():
     assert roam_under_replay(IceConfig(max_transactions=8), 300, 400) < 3.0
 
 
+def test_r5_replays_older_than_the_memory_starve_no_proof():
+    """100 paths a second drawn out of recorded checks: the client's path is renewed as ever."""
+    machine, peer = lite(IceConfig(max_transactions=8)), Peer()
+    peer.exchange(machine, VICTIM, 0.0, nominate=True)
+    recorded = [peer.check(nominate=True) for _ in range(300)]
+    for check in recorded:
+        machine.receive_datagram(check, VICTIM, 0.5)
+    machine.datagrams_to_send()
+    for step in range(1, 61):
+        now = step * 1.0
+        run_timers(machine, now)
+        for number in range(100):
+            source = ("203.0.113.66", 1024 + 100 * step + number)
+            machine.receive_datagram(recorded[(100 * step + number) % 300], source, now)
+        machine.datagrams_to_send()
+        if step % 3 == 0:
+            peer.exchange(machine, VICTIM, now)
+        assert machine.selected_path == (VICTIM, None)
+        assert machine.is_proven((VICTIM, None))
+    assert machine.stats().consent_requests_sent >= 10
+
+
 def _without_valid_integrity():
     """The forms of row R6, by name."""
     mac = (Attribute.MESSAGE_INTEGRITY, bytes(20))
@@ -301,6 +331,35 @@ def test_r8_voice_hammer_gets_no_media():
     assert not machine.is_proven((ATTACKERS[0], RELAY))
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["gone", "elsewhere"])
+def test_r8_voice_hammer_on_an_address_proven_once(elsewhere):
+    """A peer proves an address, leaves it, and goes on checking in its name: 30 s of media at most.
+
+    Also if it stays at another address of its own: media goes there instead.
+    """
+    machine, peer = connected()
+    at_victim = received = sent = 0
+    for number in range(1, 60):
+        now = number * 2.5
+        run_timers(machine, now)
+        drawn = machine.datagrams_to_send()
+        if elsewhere:
+            peer.exchange(machine, ROAMED, now, RELAY)
+        check = peer.check(nominate=True)
+        received += len(check)
+        assert machine.receive_datagram(check, VICTIM, now, RELAY)
+        drawn += machine.datagrams_to_send()
+        assert {datagram.destination for datagram in drawn} == {VICTIM}, now
+        sent += sum(len(datagram.data) for datagram in drawn)
+        if machine.selected_path == (VICTIM, RELAY):
+            at_victim = now
+    assert at_victim < 30.0
+    assert machine.selected_path == ((ROAMED, RELAY) if elsewhere else None)
+    assert not machine.is_proven((VICTIM, RELAY))
+    # What comes from elsewhere earns, too.
+    assert elsewhere or sent <= received + ALLOWANCE
+
+
 def _corpus():
     root = os.environ.get("RTCPROTO_CORPORA")
     if not root:
@@ -339,7 +398,8 @@ def test_r9_valid_checks_are_not_amplified():
     """
     machine, peer = lite(), Peer()
     received = sent = 0
-    for number in range(20):
+    for number in range(200):
+        machine.handle_timer(number * 2.5)
         check = peer.check(nominate=True)
         machine.receive_datagram(check, VICTIM, number * 2.5, RELAY)
         received += len(check)
@@ -369,6 +429,7 @@ def test_r9_valid_checks_are_not_amplified():
 def test_r11_consent_expires_after_silence(forged):
     """30 s after the last fresh authentic message sending stops, replays notwithstanding."""
     machine, peer = connected()
+    peer.exchange(machine, VICTIM, 10.0, RELAY)
     last = peer.check(nominate=True)
     machine.receive_datagram(last, VICTIM, 10.0, RELAY)
     machine.datagrams_to_send()

@@ -1,4 +1,4 @@
-"""ICE-lite responder: answers checks, proves each path once, follows the peer's nomination.
+"""ICE-lite responder: answers checks, proves each path, follows the peer's nomination.
 
 RFC 8445 sections 2.5, 7.3 and 8.2. Knows one session's credentials and nothing
 of DTLS or RTP. Called by the session's transport plane for every datagram that
@@ -10,7 +10,8 @@ validated path carries DTLS at once, because a nomination may be far away. A
 check proves knowledge of the password, not that the peer is at that address, so
 for each new path one Binding request of our own goes out (the peer's
 credentials, ICE-CONTROLLED, repeated on a short schedule); its answer makes the
-path *proven*. Only a proven path is ever *selected*:
+path *proven*, and is asked for again every few seconds (`proving`). Only a proven
+path is ever *selected*:
 
 - USE-CANDIDATE asks for it, and is granted when the path is proven;
 - with nothing selected, the first proven path is taken, so that media flows;
@@ -18,8 +19,9 @@ path *proven*. Only a proven path is ever *selected*:
   that has been heard since, nominated or not (`paths` has these rules).
 
 A path that brings no fresh authentic message for `IceConfig.consent_timeout` is
-forgotten; if it was the selected one, or the last one, `PathLost` says that
-sending must stop. A new check starts everything again.
+forgotten, and a proof that was not renewed for as long is void; if it was the
+selected path, or the last one, `PathLost` says that sending must stop. A new check
+starts everything again.
 
 Replays: neither address nor time is under the MAC, so `memory` keeps the newest
 `max_transactions` ids. One that comes from another path has no effect; one from
@@ -47,7 +49,7 @@ from collections.abc import Callable, Sequence
 from rtcproto._timers import TimerTable
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
 from rtcproto.errors import AuthenticationError, ParseError, UsageError
-from rtcproto.ice.candidate import Candidate, CandidateType, compute_priority
+from rtcproto.ice.candidate import Candidate
 from rtcproto.ice.contract import (
     Credentials,
     IceConfig,
@@ -57,34 +59,20 @@ from rtcproto.ice.contract import (
     Timer,
 )
 from rtcproto.ice.memory import TransactionMemory
-from rtcproto.ice.paths import PathState, PathTable
+from rtcproto.ice.paths import PathTable
+from rtcproto.ice.proving import ALLOWANCE, Prover
 from rtcproto.stun import (
     Attribute,
     Class,
-    Due,
     ErrorCode,
     Message,
     Method,
-    RequestTemplate,
-    Schedule,
     ShortTermKey,
     SuccessTemplate,
-    Transaction,
     build,
 )
 
-__all__ = ["ALLOWANCE", "PROVING", "REASONS", "IceLite"]
-
-# When a proving request is repeated: 0.1, 0.3, 0.7 and 1.5 s after the first,
-# given up 1.6 s later. RFC 8489 section 6.2.1 wants an RTO of 500 ms or more;
-# media waits for this answer, and the handshake beside it repeats as fast.
-PROVING = Schedule(rto=0.1, requests=5, patience=16.0)
-
-# Bytes that may be sent beyond those that authentic messages have brought: one
-# full proving schedule (5 requests of about 100 bytes) on each of 8 paths. An
-# answered check earns about 40 bytes, so a long session never comes near it; and
-# never more than this is saved up.
-ALLOWANCE = 4096
+__all__ = ["REASONS", "IceLite"]
 
 # The fixed reasons under which `IceStats.rejected` counts.
 REASONS = (
@@ -112,25 +100,17 @@ class IceLite:
         "_candidates",
         "_closed",
         "_config",
-        "_credit",
-        "_entropy",
         "_key",
         "_memory",
         "_now",
         "_out",
         "_paths",
+        "_prover",
         "_rejected",
-        "_remote_key",
-        "_request",
         "_requests_received",
-        "_requests_sent",
-        "_responses_received",
         "_responses_sent",
-        "_rtt",
-        "_rtt_total",
         "_server_half",
         "_success",
-        "_tiebreaker",
         "_timers",
         "_ufrag",
         "_username",
@@ -147,7 +127,6 @@ class IceLite:
         if not 4 <= len(local.ufrag) <= 32 or not 22 <= len(local.pwd) <= 256:
             raise UsageError("a ufrag has 4 to 32 characters, a password 22 to 256")
         self._config = config
-        self._entropy = entropy
         self._now = now
         self._closed = False
 
@@ -156,27 +135,20 @@ class IceLite:
         self._key = ShortTermKey(local.pwd)
         self._success = SuccessTemplate(self._key)
         self._server_half = f"{local.ufrag}:".encode()
-        self._remote_key: ShortTermKey | None = None
         self._username: bytes | None = None
-        self._request: RequestTemplate | None = None
-        self._tiebreaker = int.from_bytes(entropy(8), "big")
         self._candidates: list[Candidate] = []
 
-        # Paths; transaction ids that came; bytes left to send.
+        # Paths; transaction ids that came; requests of our own.
         self._paths = PathTable(config.max_paths, config.consent_timeout)
         self._memory = TransactionMemory(config.max_transactions)
-        self._credit = ALLOWANCE
+        self._prover = Prover(config, entropy, ALLOWANCE)
 
         # Outputs and counters.
         self._timers: TimerTable[Timer] = TimerTable()
         self._out: list[Datagram] = []
         self._rejected = dict.fromkeys(REASONS, 0)
         self._requests_received = 0
-        self._requests_sent = 0
-        self._responses_received = 0
         self._responses_sent = 0
-        self._rtt: float | None = None
-        self._rtt_total = 0.0
 
     # Getters
 
@@ -187,8 +159,8 @@ class IceLite:
 
     @property
     def round_trip_time(self) -> float | None:
-        """Seconds of the newest proving request that was answered at its first sending."""
-        return self._rtt
+        """Seconds of the newest request of ours that was answered at its first sending."""
+        return self._prover.round_trip
 
     @property
     def remote_candidates(self) -> tuple[Candidate, ...]:
@@ -200,7 +172,7 @@ class IceLite:
         return self._paths.get(path) is not None
 
     def is_proven(self, path: Path) -> bool:
-        """Whether the peer answered our own request on `path`."""
+        """Whether the peer answered our own request on `path` within the consent time."""
         state = self._paths.get(path)
         return state is not None and state.proven
 
@@ -208,11 +180,12 @@ class IceLite:
         """A snapshot of the counters; `rejected` has every reason, zeros included."""
         return IceStats(
             requests_received=self._requests_received,
-            requests_sent=self._requests_sent,
-            responses_received=self._responses_received,
+            requests_sent=self._prover.checks,
+            responses_received=self._prover.answered,
             responses_sent=self._responses_sent,
-            current_round_trip_time=self._rtt,
-            total_round_trip_time=self._rtt_total,
+            consent_requests_sent=self._prover.repeated,
+            current_round_trip_time=self._prover.round_trip,
+            total_round_trip_time=self._prover.round_trips,
             rejected=dict(self._rejected),
         )
 
@@ -257,17 +230,10 @@ class IceLite:
         if self._closed or not self._timers.expired(now):
             return
         for path, state in self._paths.items():
-            if state.proving is not None:
-                match state.proving.advance(now):
-                    case Due.RETRANSMIT:
-                        state.asked |= self._send_proving(path, state.proving)
-                    case Due.TIMED_OUT:
-                        # Not fatal: the next fresh check there tries again.
-                        state.proving = None
-                    case Due.NOTHING:
-                        pass
+            self._send(self._prover.repeat(state, now), path)
         self._paths.leave_silent(now)
         self._paths.forget_silent(now)
+        self._paths.end_proofs(now)
         self._arm()
 
     # Verbs
@@ -284,21 +250,12 @@ class IceLite:
         now = self._advance(now)
         if self._closed:
             raise UsageError("the ICE agent is closed")
-        key = ShortTermKey(credentials.pwd)
-        self._request = RequestTemplate(
-            f"{credentials.ufrag}:{self._ufrag}",
-            key,
-            [
-                (Attribute.PRIORITY, compute_priority(CandidateType.PEER_REFLEXIVE)),
-                (Attribute.ICE_CONTROLLED, self._tiebreaker),
-            ],
-        )
-        self._remote_key = key
+        self._prover.set_remote(self._ufrag, credentials)
         self._username = self._server_half + credentials.ufrag.encode()
         self._paths.forget_evicted()
         for path, state in self._paths.items():
             state.proving = None
-            self._prove(path, state, now)
+            self._send(self._prover.ask(state, now), path)
         self._candidates.clear()
         for candidate in candidates:
             self.add_remote_candidate(candidate, now)
@@ -364,7 +321,7 @@ class IceLite:
         self._memory.remember(transaction_id, path, now)
         self._requests_received += 1
         self._responses_sent += 1
-        self._earn(len(message.raw) - len(answer))
+        self._prover.earn(len(message.raw) - len(answer))
         self._out.append(Datagram(answer, *path))
         if unknown:
             return self._reject("attributes")
@@ -372,7 +329,7 @@ class IceLite:
             state = self._paths.heard(path, now)
             if message.value(Attribute.USE_CANDIDATE) is not None:
                 self._paths.nominate(path)
-            self._prove(path, state, now)
+            self._send(self._prover.ask(state, now), path)
             self._paths.leave_silent(now)
         return True
 
@@ -401,58 +358,25 @@ class IceLite:
         state = self._paths.waiting(path, max(now, self._now))
         # RFC 8445 section 7.2.5.2.1: source and destination of the response must
         # mirror those of the request; here that is what the proof consists of.
-        if (
-            self._remote_key is None
-            or state is None
-            or state.proving is None
-            or state.proving.transaction_id != message.transaction_id
-        ):
+        if state is None or not self._prover.is_answer(state, message):
             return self._reject("response")
         try:
-            self._remote_key.verify(message)
+            self._prover.read_answer(state, message, max(now, self._now))
         except AuthenticationError:
             return self._reject("integrity")
-        if message.unknown_required:
+        except ParseError:
             return self._reject("attributes")
         now = self._advance(now)
-        self._responses_received += 1
-        self._earn(len(message.raw))
-        round_trip = state.proving.round_trip(now)
-        if round_trip is not None:
-            self._rtt = round_trip
-            self._rtt_total += round_trip
-        state.proving = None
         self._paths.restore(path, state, now)
         self._paths.prove(path, now)
         self._paths.leave_silent(now)
         return True
 
-    # Private: proving
-
-    def _prove(self, path: Path, state: PathState, now: float) -> None:
-        """Start the proof of a path, unless it is proven, under way, or not possible yet."""
-        if state.proven or state.proving is not None or self._request is None:
-            return
-        transaction_id = self._entropy(12)
-        data = self._request.build(transaction_id)
-        state.proving = Transaction.start(transaction_id, data, PROVING, now)
-        state.asked = self._send_proving(path, state.proving)
-
-    def _send_proving(self, path: Path, proving: Transaction) -> bool:
-        # Without credit this transmission is skipped; a later one may find some.
-        if len(proving.data) > self._credit:
-            return False
-        self._credit -= len(proving.data)
-        self._requests_sent += 1
-        self._out.append(Datagram(proving.data, *path))
-        return True
-
     # Private: bookkeeping
 
-    def _earn(self, size: int) -> None:
-        # Never more than at the start: what a long call has brought in hours is not
-        # there to be spent in a second, towards addresses that were not asked.
-        self._credit = min(self._credit + size, ALLOWANCE)
+    def _send(self, request: bytes | None, path: Path) -> None:
+        if request is not None:
+            self._out.append(Datagram(request, *path))
 
     def _advance(self, now: float) -> float:
         # Time that runs backwards is held at the last instant.

@@ -10,7 +10,10 @@ The rules, in the order in which they apply to a path:
   that is not selected gives way, one without proof first. If its proving request
   is on its way, its state is set aside until that would have been given up: an
   answer, or another check, brings the path back as it was.
-- *proven*: the peer answered our own request there. Only now can it be selected.
+- *proven*: the peer answered our own request there, in the last `lifetime`
+  seconds. Only now can it be selected, and only so long. A selected path whose
+  proof expires yields to the proven one that was heard last; without one,
+  `PathLost`: whoever sends must stop.
 - *selected*: it was nominated; or nothing was selected; or the selected path
   has been silent for `SILENCE_BEFORE_MOVE` and this one has been heard since.
 - forgotten: nothing was heard on it for `lifetime` seconds. `PathLost` tells of
@@ -57,11 +60,17 @@ class PathState:
     """What is known of one path. Times are the caller's `now`."""
 
     heard: float  # when its last fresh authentic message came
-    proven: bool = False
+    proof: float | None = None  # when the peer last answered a request of ours, if it counts
     nominated: bool = False  # USE-CANDIDATE was seen here at some time
     claims: int = 0  # USE-CANDIDATE seen here since it was last seen on the selected path
     proving: Transaction | None = None  # our own request, while it is under way
     asked: bool = False  # that request has left at least once
+    asked_at: float = 0.0  # when the newest request was due to leave
+
+    @property
+    def proven(self) -> bool:
+        """Whether the peer is known to be there."""
+        return self.proof is not None
 
     def waits(self, now: float) -> bool:
         """Whether an answer may still come: the request left, and is not given up by now."""
@@ -111,7 +120,10 @@ class PathTable:
 
     def deadline(self) -> float | None:
         """When silence next has a consequence, or None."""
-        silences = [state.heard + self._lifetime for state in self._states.values()]
+        silences = [
+            (state.heard if state.proof is None else min(state.heard, state.proof)) + self._lifetime
+            for state in self._states.values()
+        ]
         if self._selected is not None:
             heard = self._states[self._selected].heard
             if self._heard_since(heard) is not None:
@@ -159,9 +171,10 @@ class PathTable:
         """The peer answered our own request on `path`."""
         state = self._states[path]
         state.heard = now
-        state.proven = True
-        self._events.append(PathProven(path=path))
-        if self._selected is None or state.claims:
+        fresh, state.proof = state.proof is None, now
+        if fresh:
+            self._events.append(PathProven(path=path))
+        if self._selected is None or (fresh and state.claims):
             self._select(path)
 
     # What time does
@@ -192,6 +205,21 @@ class PathTable:
             heard = silent[self._selected] if self._selected is not None else max(silent.values())
             self._selected = None
             self._events.append(PathLost(silent_for=now - heard))
+
+    def end_proofs(self, now: float) -> None:
+        """Void the proofs that the peer has not renewed; never leave media without one."""
+        for path, state in self._states.items():
+            if state.proof is None or state.proof + self._lifetime > now:
+                continue
+            silent_for = now - state.proof
+            state.proof = None
+            if path == self._selected:
+                other = self._heard_since(float("-inf"))
+                if other is None:
+                    self._selected = None
+                    self._events.append(PathLost(silent_for=silent_for))
+                else:
+                    self._select(other)
 
     def forget_evicted(self) -> None:
         """Proofs under way count no longer: the peer's credentials are new."""
