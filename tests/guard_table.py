@@ -47,7 +47,7 @@ _T_DTLS = "tests/threats/test_dtls.py"
 _SESSION_TESTS = "tests/session/test_session.py"
 _CALLS = "tests/threats/test_calls.py"
 _PROCESS = "tests/threats/test_process.py"
-_ENDPOINT_TESTS = "tests/test_endpoint.py"
+_ENDPOINT_TESTS = "tests/endpoint/test_endpoint.py"
 _LITE = "tests/ice/test_lite.py"
 _CONTEXT = "tests/srtp/test_context.py"
 _CORE = "tests/relay/test_core.py"
@@ -1123,7 +1123,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _RELAY,
         "the epoch of a slot",
-        "relay/core.py",
+        "relay/vetting.py",
         "if entry.epoch is not None and entry.epoch != token.epoch:",
         "if False:",
         (f"{_CORE}::test_the_slot_must_exist_in_that_epoch",),
@@ -1460,7 +1460,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "sessions",
-        "endpoint.py",
+        "endpoint/endpoint.py",
         "if len(self._entries) >= self._config.max_sessions:",
         "if False:",
         (f"{_ENDPOINT_TESTS}::TestAdmission::test_sessions",),
@@ -1468,7 +1468,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "sessions that are not connected",
-        "endpoint.py",
+        "endpoint/endpoint.py",
         "if self._connecting >= self._config.max_connecting:",
         "if False:",
         (f"{_ENDPOINT_TESTS}::TestAdmission::test_connecting_sessions",),
@@ -1476,7 +1476,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "headers only from the relays' networks",
-        "endpoint.py",
+        "endpoint/relays.py",
         "        if not trusted:\n",
         "        if False:\n",
         (f"{_ENDPOINT_TESTS}::TestRelays::test_headers_of_others_are_not_believed",),
@@ -1484,7 +1484,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "an authentic datagram moves a path, no other does",
-        "endpoint.py",
+        "endpoint/endpoint.py",
         "        if authentic:\n",
         "        if path in entry.paths or authentic:\n",
         (f"{_ENDPOINT_TESTS}::TestRelays::test_a_forged_datagram_moves_no_path",),
@@ -1492,15 +1492,15 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "a proven path stays with a session that is heard there",
-        "endpoint.py",
-        "        if not owner.session.is_proven(path):\n            return True\n        return now - owner.paths[path].last_heard >= PATH_TAKEOVER\n",
-        "        return True\n",
+        "endpoint/entries.py",
+        "    if not owner.session.is_proven(path):\n        return True\n    return now - owner.paths[path].last_heard >= PATH_TAKEOVER\n",
+        "    return True\n",
         (f"{_ENDPOINT_TESTS}::TestTakeOver",),
     ),
     Guard(
         _ENDPOINT,
         "the fence around datagrams",
-        "endpoint.py",
+        "endpoint/endpoint.py",
         "        except Exception as error:  # noqa: BLE001 - the fence: a bug costs one session only\n",
         "        except KeyboardInterrupt as error:\n",
         (f"{_ENDPOINT_TESTS}::TestFence::test_in_receive",),
@@ -1508,7 +1508,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "the fence around timers",
-        "endpoint.py",
+        "endpoint/endpoint.py",
         "            except Exception as error:  # noqa: BLE001 - the fence, as in receive_datagram\n",
         "            except KeyboardInterrupt as error:\n",
         (f"{_ENDPOINT_TESTS}::TestFence::test_in_a_timer",),
@@ -1516,7 +1516,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "a taken ufrag is drawn again",
-        "endpoint.py",
+        "endpoint/endpoint.py",
         '            if ufrag.encode("ascii") not in self._by_ufrag:\n',
         "            if True:\n",
         (f"{_ENDPOINT_TESTS}::TestUfrags::test_a_taken_ufrag_is_drawn_again",),
@@ -1524,7 +1524,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "size of a datagram",
-        "endpoint.py",
+        "endpoint/endpoint.py",
         "if len(data) > MAX_DATAGRAM_IN:",
         "if False:",
         (f"{_ENDPOINT_TESTS}::test_strangers_get_no_answer",),
@@ -1532,7 +1532,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "paths per session",
-        "endpoint.py",
+        "endpoint/entries.py",
         "            if len(entry.paths) >= MAX_PATHS:\n",
         "            if False:\n",
         (f"{_CALLS}::test_r2_tables_of_the_endpoint_are_bounded",),
@@ -1540,7 +1540,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "proven paths are forgotten last",
-        "endpoint.py",
+        "endpoint/entries.py",
         "        path = next((key for key in entry.paths if not entry.session.is_proven(key)), None)\n",
         "        path = next(iter(entry.paths))\n",
         (f"{_CALLS}::test_r2_tables_of_the_endpoint_are_bounded",),
@@ -1548,17 +1548,17 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _ENDPOINT,
         "deadlines in the heap",
-        "endpoint.py",
-        "if len(self._deadlines) > 64 + 4 * len(self._entries):",
+        "endpoint/deadlines.py",
+        "if len(self._heap) > 64 + 4 * entries:",
         "if False:",
         (f"{_CALLS}::test_many_deadlines_leave_one_per_session",),
     ),
     Guard(
         _ENDPOINT,
         "an ended session leaves no path",
-        "endpoint.py",
-        "            if self._by_path.get(path) is entry:\n                del self._by_path[path]\n                if route.hop",
-        "            if self._by_path.get(path) is entry:\n                if route.hop",
+        "endpoint/entries.py",
+        "            if self.owners.get(path) is entry:\n                del self.owners[path]\n                if route.hop",
+        "            if self.owners.get(path) is entry:\n                if route.hop",
         (f"{_PROCESS}::test_p4_abandoned_sessions_go",),
     ),
     Guard(

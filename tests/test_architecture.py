@@ -81,7 +81,7 @@ BAN_EXCEPTIONS: dict[tuple[str, str], str] = {
 # A handler for whatever goes wrong, and why it is there.
 BROAD_EXCEPT: dict[str, str] = {
     "asyncio.driver": "the same fence around the application's own handlers",
-    "endpoint": "the fence of row P2: a bug costs one session, not the socket",
+    "endpoint.endpoint": "the fence of row P2: a bug costs one session, not the socket",
 }
 
 # -- Modules without tests of their own, and why (none)

@@ -209,7 +209,8 @@ def abandon(state: Left, size: int) -> None:
     connected = sum(type(event) is Connected for _, event in crowd.events)
     assert connected == (size if state.seen is None or state.seen[0] == "connected" else 0)
     endpoint.next_events()
-    assert not any((endpoint._by_path, endpoint._by_ufrag, endpoint._entries, endpoint._deadlines))
+    tables = endpoint._paths.owners, endpoint._by_ufrag, endpoint._entries, endpoint._deadlines
+    assert not any(tables)
     crowd.callers.clear()
     assert alive() == before[0]
     # Emptied tables of CPython keep their size: three of them, some fifty bytes per session each.

@@ -18,7 +18,7 @@ import pytest
 from rtcproto import sdp, stun
 from rtcproto.demux import Kind, classify
 from rtcproto.dtls import DtlsConfig, Identity
-from rtcproto.endpoint import MAX_PATHS
+from rtcproto.endpoint.entries import MAX_PATHS
 from rtcproto.errors import DescriptionRefused
 from rtcproto.events import AudioLost, AudioReceived, CloseReason, Connected, SessionClosed
 from rtcproto.ice import IceConfig
@@ -789,7 +789,9 @@ def test_r2_tables_of_the_endpoint_are_bounded() -> None:
         scene.attack(insider.check(), strangers[number % 300])
         scene.world.run_for(0.001)
     assert len(scene.endpoint._entries[call.id].paths) <= MAX_PATHS
-    assert len(scene.endpoint._by_path) <= MAX_PATHS + len(scene.endpoint._entries[other.id].paths)
+    assert len(scene.endpoint._paths.owners) <= MAX_PATHS + len(
+        scene.endpoint._entries[other.id].paths
+    )
     assert len(scene.endpoint._deadlines) <= 64 + 4 * 2
     # The paths that carry the calls are still there.
     for each in (call, other):
@@ -817,7 +819,7 @@ def test_many_deadlines_leave_one_per_session() -> None:
         near.clear()
         scene.world.run_for(0.002)
         assert len(scene.endpoint._deadlines) <= 64 + 4 * 2
-        live = [item for item in scene.endpoint._deadlines if item[2].ticket == item[1]]
+        live = [item for item in scene.endpoint._deadlines._heap if item[2].ticket == item[1]]
         assert len(live) <= 2
     assert call.alive
 

@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 import pytest
 
-import rtcproto.endpoint as endpoint_module
+import rtcproto.endpoint.endpoint as endpoint_module
 from rtcproto.config import RoutingConfig, SessionConfig
 from rtcproto.datagram import Datagram
-from rtcproto.endpoint import MAX_UFRAG_DRAWS, Endpoint
+from rtcproto.endpoint import Endpoint
+from rtcproto.endpoint.endpoint import MAX_UFRAG_DRAWS
 from rtcproto.errors import UsageError
 from rtcproto.events import CloseReason, Event, SessionClosed
 from rtcproto.session.negotiation import Negotiation
@@ -119,8 +120,8 @@ def whole_sessions(sessions: int, routing: RoutingConfig | None) -> None:
     live: list[str] = []
     for _ in range(sessions):
         session_id, answer = scene.endpoint.accept_offer(offer, scene.world.now)
-        (ufrag,) = re.findall(r"a=ice-ufrag:(\S+)", answer)
-        (password,) = re.findall(r"a=ice-pwd:(\S+)", answer)
+        (ufrag,) = set(re.findall(r"a=ice-ufrag:(\S+)", answer))
+        (password,) = set(re.findall(r"a=ice-pwd:(\S+)", answer))
         # 24 and 128 random bits at least; base64 carries 6 in each character.
         assert len(ufrag) * 6 >= 24
         assert len(base64.b64decode(password)) * 8 >= 128

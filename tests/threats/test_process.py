@@ -628,7 +628,7 @@ def abandon(leave: Callable[[Scene], None], sessions: int) -> None:
     assert alive(Session, Dtls, Engine) == before[1]
     # Emptied tables of CPython keep their size: a hundred bytes per session there once was.
     assert footprint(scene.endpoint) <= before[0] + 4096 + 128 * sessions
-    tables = scene.endpoint._by_path, scene.endpoint._by_ufrag, scene.endpoint._entries
+    tables = scene.endpoint._paths.owners, scene.endpoint._by_ufrag, scene.endpoint._entries
     assert not any(tables)
 
 

@@ -11,7 +11,9 @@ import pytest
 from rtcproto.config import EndpointConfig, RoutingConfig, SessionConfig
 from rtcproto.datagram import Address
 from rtcproto.dtls import Identity
-from rtcproto.endpoint import MAX_UFRAG_DRAWS, PATH_TAKEOVER, Endpoint, SessionId
+from rtcproto.endpoint import Endpoint, SessionId
+from rtcproto.endpoint.endpoint import MAX_UFRAG_DRAWS
+from rtcproto.endpoint.entries import PATH_TAKEOVER
 from rtcproto.errors import CapacityExceeded, DescriptionRefused, ParseError, UsageError
 from rtcproto.events import AudioReceived, CloseReason, Connected, SessionClosed
 from rtcproto.routing import EncipheredTokenCodec, encode_header, parse_header
@@ -483,7 +485,7 @@ class TestTakeOver:
     def test_a_live_path_stays_with_its_session(self) -> None:
         """R4 at the transceiver: valid checks of another session do not take it."""
         scene, first_id = self.contested()
-        assert scene.endpoint._by_path[("192.0.2.1", 5000), SERVER].id == first_id
+        assert scene.endpoint._paths.owners[("192.0.2.1", 5000), SERVER].id == first_id
 
     def test_a_silent_path_may_change_its_session(self) -> None:
         """PATH_TAKEOVER seconds after the last authentic datagram, not a moment before."""

@@ -12,46 +12,29 @@ answers; sessions see only the client (`source`) and the relay's public address
 (`local`). The answers of a path go to the hop that its newest *authenticated*
 datagram came from, so a relay may move and nobody else can move a path.
 
-A path belongs to one session. A check with a good MAC from another session on
-the same path takes it over only if the first has not proven it, or has been
-silent there for `PATH_TAKEOVER` seconds: whoever owns a valid session can spoof
-a victim's address, but cannot stop the victim's packets.
+Who owns a path is `entries`, whose header is believed `relays`, when to wake
+`deadlines`.
 """
 
 from __future__ import annotations
 
 import base64
-import heapq
-import ipaddress
-from typing import TypeAlias
 
 import attrs
 
 from rtcproto.config import EndpointConfig
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
 from rtcproto.demux import Kind, classify
-from rtcproto.errors import CapacityExceeded, ParseError, UsageError
+from rtcproto.endpoint.deadlines import Deadlines
+from rtcproto.endpoint.entries import Entry, Path, PathTable, SessionId
+from rtcproto.endpoint.relays import RelayHeaders
+from rtcproto.errors import AuthenticationError, CapacityExceeded, ParseError, UsageError
 from rtcproto.events import CloseReason, Connected, Event, SessionClosed
-from rtcproto.routing import HEADER_SIZE, HeaderCache, has_header, mint
+from rtcproto.routing import HEADER_SIZE, has_header, mint
 from rtcproto.session import Session, SessionStats
 from rtcproto.stun import peek_server_ufrag
 
 __all__ = ["Endpoint", "EndpointStats", "SessionId"]
-
-SessionId: TypeAlias = str
-Path: TypeAlias = tuple[Address, Address | None]
-
-# Seconds of silence after which a proven path may change its session: the
-# relay's rule for flows (both must agree on who owns a client's address).
-PATH_TAKEOVER = 15.0
-
-# Paths one session may hold here. More than ICE remembers (8) or has set aside
-# (64): the answer of a roaming client comes from an address that is no more than
-# one of many while old checks are replayed. The first one without proof goes.
-MAX_PATHS = 128
-
-# Relay hosts remembered as believed, so that their addresses are parsed once.
-MAX_TRUSTED_HOSTS = 1024
 
 # Ufrags drawn before giving up on finding a free one; two collisions in a row
 # with 24 random bits and thousands of sessions mean a broken entropy source.
@@ -70,29 +53,6 @@ class EndpointStats:
     datagrams_dropped: dict[str, int]
 
 
-@attrs.define(slots=True, eq=False)
-class _Route:
-    """How answers on a path leave: through `hop` with `header` in front, or straight (None)."""
-
-    hop: Address | None
-    header: bytes
-    last_heard: float
-
-
-@attrs.define(slots=True, eq=False)
-class _Entry:
-    """One session and where the endpoint has put it."""
-
-    id: SessionId
-    session: Session
-    ufrag: bytes
-    paths: dict[Path, _Route] = attrs.field(factory=dict)
-    # The deadline that counts, and its number in the heap (0: none).
-    armed: float | None = None
-    ticket: int = 0
-    connecting: bool = True
-
-
 class Endpoint:
     """The sessions of one socket: give it what arrives, send what it gives.
 
@@ -103,7 +63,6 @@ class Endpoint:
     """
 
     __slots__ = (
-        "_by_path",
         "_by_ufrag",
         "_closed",
         "_config",
@@ -114,27 +73,22 @@ class Endpoint:
         "_ending",
         "_entries",
         "_events",
-        "_headers",
         "_opened",
-        "_order",
         "_out",
+        "_paths",
         "_received",
-        "_trusted",
+        "_relays",
         "_unix_offset",
     )
 
     def __init__(self, config: EndpointConfig, unix_time: float, now: float) -> None:
         self._config = config
         self._unix_offset = unix_time - now
-        self._entries: dict[SessionId, _Entry] = {}
-        self._by_ufrag: dict[bytes, _Entry] = {}
-        self._by_path: dict[Path, _Entry] = {}
-        # Deadlines as a heap of (time, number, entry). One per entry counts, that of its
-        # `ticket`: by time alone a deadline that comes back would count twice.
-        self._deadlines: list[tuple[float, int, _Entry]] = []
-        self._order = 0
-        self._headers = HeaderCache()
-        self._trusted: dict[str, bool] = {}
+        self._entries: dict[SessionId, Entry] = {}
+        self._by_ufrag: dict[bytes, Entry] = {}
+        self._paths = PathTable()
+        self._deadlines = Deadlines()
+        self._relays = RelayHeaders(config.relays)
         self._out: list[Datagram] = []
         self._events: list[tuple[SessionId, Event]] = []
         # Sessions whose end is among the events to drain, and among those drained last.
@@ -181,14 +135,19 @@ class Endpoint:
         header = b""
         path: Path = (source, local)
         if has_header(data):
-            inner = self._path_in_header(data, source)
-            if inner is None:
+            try:
+                path = self._relays.path(data, source)
+            except AuthenticationError:
+                self._drop("forged_header")
                 return
-            path, hop, header, data = inner, source, data[:HEADER_SIZE], data[HEADER_SIZE:]
+            except ParseError:
+                self._drop("malformed_header")
+                return
+            hop, header, data = source, data[:HEADER_SIZE], data[HEADER_SIZE:]
         if len(data) > MAX_DATAGRAM_IN:
             self._drop("oversized")
             return
-        entry = self._by_path.get(path)
+        entry = self._paths.owners.get(path)
         if classify(data) is Kind.STUN:
             ufrag = peek_server_ufrag(data)
             if ufrag is not None:
@@ -203,8 +162,8 @@ class Endpoint:
             return
         if authentic:
             route = entry.paths.get(path)
-            if route is None or self._by_path.get(path) is not entry:
-                route = self._adopt(entry, path, now)
+            if route is None or self._paths.owners.get(path) is not entry:
+                route = self._paths.adopt(entry, path, now)
             route.hop = hop
             route.header = header
             route.last_heard = now
@@ -212,19 +171,13 @@ class Endpoint:
 
     def handle_timer(self, now: float) -> None:
         """Act on every session's deadlines at or before `now`."""
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            _, ticket, entry = heapq.heappop(deadlines)
-            if entry.ticket != ticket:
-                continue
-            entry.armed, entry.ticket = None, 0
+        for entry in self._deadlines.due(now):
             try:
                 entry.session.handle_timer(now)
             except Exception as error:  # noqa: BLE001 - the fence, as in receive_datagram
                 self._fence(entry, error)
                 continue
             self._drain(entry, now)
-        self._prune()
 
     # Verbs
 
@@ -305,17 +258,17 @@ class Endpoint:
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer` at the latest, or None."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.next()
 
     # Private: sessions
 
-    def _entry(self, session_id: SessionId) -> _Entry:
+    def _entry(self, session_id: SessionId) -> Entry:
         entry = self._entries.get(session_id)
         if entry is None:
             raise UsageError("no session with this id")
         return entry
 
-    def _new_entry(self, now: float) -> _Entry:
+    def _new_entry(self, now: float) -> Entry:
         if len(self._entries) >= self._config.max_sessions:
             raise CapacityExceeded("the limit of sessions is reached")
         if self._connecting >= self._config.max_connecting:
@@ -323,7 +276,7 @@ class Endpoint:
         ufrag = self._draw_ufrag()
         session = Session(self._config.session, self._unix_offset + now, now, ufrag=ufrag)
         session_id = self._config.session.entropy(16).hex()
-        return _Entry(id=session_id, session=session, ufrag=ufrag.encode("ascii"))
+        return Entry(id=session_id, session=session, ufrag=ufrag.encode("ascii"))
 
     def _draw_ufrag(self) -> str:
         routing, entropy = self._config.routing, self._config.session.entropy
@@ -336,13 +289,13 @@ class Endpoint:
                 return ufrag
         raise UsageError("the entropy source repeats itself: no free ufrag found")
 
-    def _admit(self, entry: _Entry, now: float) -> None:
+    def _admit(self, entry: Entry, now: float) -> None:
         self._entries[entry.id] = self._by_ufrag[entry.ufrag] = entry
         self._connecting += 1
         self._opened += 1
         self._drain(entry, now)
 
-    def _take_datagrams(self, entry: _Entry, now: float) -> None:
+    def _take_datagrams(self, entry: Entry, now: float) -> None:
         for datagram in entry.session.datagrams_to_send():
             path = (datagram.destination, datagram.source)
             route = entry.paths.get(path)
@@ -351,17 +304,17 @@ class Endpoint:
                     # A lite agent speaks only where it was spoken to: this path was evicted.
                     self._drop("no_route")
                     continue
-                route = self._adopt(entry, path, now)
+                route = self._paths.adopt(entry, path, now)
                 if path[1] is not None:
                     # Our first check names its own address; the answer comes without
                     # one where the shell has a single socket.
-                    self._adopt(entry, (path[0], None), now)
+                    self._paths.adopt(entry, (path[0], None), now)
             if route.hop is None:
                 self._out.append(datagram)
             else:
                 self._out.append(Datagram(route.header + datagram.data, route.hop))
 
-    def _drain(self, entry: _Entry, now: float) -> None:
+    def _drain(self, entry: Entry, now: float) -> None:
         session = entry.session
         self._take_datagrams(entry, now)
         closed = None
@@ -376,45 +329,24 @@ class Endpoint:
             return
         deadline = session.get_timer()
         if deadline is not None and (entry.armed is None or deadline < entry.armed):
-            entry.armed = deadline
-            self._order += 1
-            entry.ticket = self._order
-            heapq.heappush(self._deadlines, (deadline, self._order, entry))
-            if len(self._deadlines) > 64 + 4 * len(self._entries):
-                # In place: `handle_timer` may be in the middle of it.
-                self._deadlines[:] = [item for item in self._deadlines if item[2].ticket == item[1]]
-                heapq.heapify(self._deadlines)
+            self._deadlines.arm(entry, deadline, len(self._entries))
 
-    def _prune(self) -> None:
-        # Only the top can be asked for: it must be a deadline that still counts,
-        # or an endpoint without sessions would keep waking its driver.
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][2].ticket != deadlines[0][1]:
-            heapq.heappop(deadlines)
-
-    def _settle(self, entry: _Entry) -> None:
+    def _settle(self, entry: Entry) -> None:
         if entry.connecting:
             entry.connecting = False
             self._connecting -= 1
 
-    def _remove(self, entry: _Entry, reason: CloseReason) -> None:
+    def _remove(self, entry: Entry, reason: CloseReason) -> None:
         if self._entries.pop(entry.id, None) is None:
             return
         self._ending[entry.id] = entry.session
         del self._by_ufrag[entry.ufrag]
-        for path, route in entry.paths.items():
-            if self._by_path.get(path) is entry:
-                del self._by_path[path]
-                if route.hop is not None:
-                    # A header with nothing behind it tells the relay that we are done
-                    # with this client: its next session need not wait for an expiry.
-                    self._out.append(Datagram(route.header, route.hop))
-        entry.armed, entry.ticket = None, 0
-        self._prune()
+        self._out += self._paths.release(entry)
+        self._deadlines.disarm(entry)
         self._settle(entry)
         self._closed[reason.name] = self._closed.get(reason.name, 0) + 1
 
-    def _fence(self, entry: _Entry, error: Exception) -> None:
+    def _fence(self, entry: Entry, error: Exception) -> None:
         # Where it happened, but never the message: that may hold anything, keys included.
         place = error.__traceback__
         while place is not None and place.tb_next is not None:
@@ -425,58 +357,6 @@ class Endpoint:
         event = SessionClosed(reason=CloseReason.INTERNAL_ERROR, detail=detail)
         self._events.append((entry.id, event))
         self._remove(entry, event.reason)
-
-    # Private: paths
-
-    def _adopt(self, entry: _Entry, path: Path, now: float) -> _Route:
-        """Note that `entry` uses `path`; make it the path's owner where the rule allows."""
-        route = entry.paths.get(path)
-        if route is None:
-            if len(entry.paths) >= MAX_PATHS:
-                self._forget_oldest_path(entry)
-            route = entry.paths[path] = _Route(None, b"", now)
-        owner = self._by_path.get(path)
-        if owner is None or owner is entry or self._may_take_over(owner, path, now):
-            self._by_path[path] = entry
-        return route
-
-    def _may_take_over(self, owner: _Entry, path: Path, now: float) -> bool:
-        if not owner.session.is_proven(path):
-            return True
-        return now - owner.paths[path].last_heard >= PATH_TAKEOVER
-
-    def _forget_oldest_path(self, entry: _Entry) -> None:
-        # Proven ones last: whoever replays checks from many addresses proves none.
-        # They are few, so the first other one is found soon, whatever the flood.
-        path = next((key for key in entry.paths if not entry.session.is_proven(key)), None)
-        if path is None:
-            path = min(entry.paths, key=lambda key: entry.paths[key].last_heard)
-        del entry.paths[path]
-        if self._by_path.get(path) is entry:
-            del self._by_path[path]
-
-    def _path_in_header(self, data: bytes, source: Address) -> Path | None:
-        trusted = self._trusted.get(source[0])
-        if trusted is None:
-            trusted = self._is_relay(source[0])
-        if not trusted:
-            self._drop("forged_header")
-            return None
-        try:
-            client, proxy, _ = self._headers.parse(data)
-        except ParseError:
-            self._drop("malformed_header")
-            return None
-        return client, proxy
-
-    def _is_relay(self, host: str) -> bool:
-        # Remembered per host, because parsing an address costs more than all the
-        # rest; only hosts that are believed are remembered, so nobody else grows it.
-        address = ipaddress.ip_address(host)
-        believed = any(address in network for network in self._config.relays)
-        if believed and len(self._trusted) < MAX_TRUSTED_HOSTS:
-            self._trusted[host] = True
-        return believed
 
     def _drop(self, reason: str) -> None:
         self._dropped[reason] = self._dropped.get(reason, 0) + 1
