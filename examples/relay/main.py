@@ -1,47 +1,47 @@
 """A relay: one public UDP port in front of many WebRTC transceivers.
 
 What it shows: how few decisions a relay needs when the ICE ufrag says who owns a
-call. All of them are in `rtcproto.relay`; this program adds sockets, a loop and flags.
+call. All of them are in `rtcproto.relay`; this program adds sockets, a loop and flags, and
+makes them quick: many packets per system call, several processes on one port, a parent that
+replaces what ends.
 
-Policies chosen here: addresses of transceivers come from flags or a file, read once;
-keys come from a file, read once; the loop empties its sockets on each wake-up.
-
-A production version would add: several worker processes on one port, batched system
-calls, a shared store to find flows again, a TCP port for networks without UDP, draining
-before exit, metrics over HTTP, and new keys without a restart.
+Policies chosen here: addresses of transceivers come from flags or a file, keys from a file; both
+are read again on SIGHUP; the loop empties its sockets on each wake-up.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 
 from examples.cli import show
-from examples.relay.server import RelayServer
+from examples.relay.parent import Parent
 from examples.relay.settings import SettingsError, parse_arguments
+from examples.relay.worker import uses_batches
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; the exit status is 0 then, 2 if it cannot start."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        settings = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-        server = RelayServer(settings)
+        settings = parse_arguments(given)
+        parent = Parent(settings, lambda: parse_arguments(given))
     except SettingsError as error:
         print(f"relay: {error}", file=sys.stderr)
         return 2
-    with server:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: server.stop())
+    with parent:
         count = len(settings.transceivers)
         print(
-            f"relay ready: clients at {', '.join(map(show, server.publics))},"
-            f" inside {show(server.inside)}, {count} transceiver{'s' if count != 1 else ''}",
+            f"relay ready: clients at {', '.join(map(show, parent.publics))},"
+            f" inside {', '.join(map(show, parent.insides))},"
+            f" {count} transceiver{'s' if count != 1 else ''},"
+            f" {settings.workers} worker{'s' if settings.workers != 1 else ''},"
+            f" {'batched' if uses_batches(settings) else 'plain'} I/O",
             flush=True,
         )
-        server.run()
+        parent.run()
     return 0
 
 

@@ -253,7 +253,7 @@ def test_live_call_over_both_families(stage: Stage, keys: str, number: int) -> N
     assert process.stderr is not None
     ready = re.fullmatch(
         r"relay ready: clients at 127\.0\.0\.1:(\d+), \[::1\]:(\d+),"
-        r" inside 127\.0\.0\.1:\d+, 1 transceiver\n",
+        r" inside 127\.0\.0\.1:\d+, 1 transceiver, 1 worker, batched I/O\n",
         process.stdout.readline(),
     )
     assert ready is not None
@@ -342,7 +342,7 @@ def test_live_in_a_thread(stage: Stage, tick: float) -> None:
             stage.transceiver.sendto(broadcast + RTP, relay)
             stage.transceiver.sendto(data[:38] + RTP, relay)
             assert client.recv(4096) == RTP
-            assert server.send_errors == 1
+            assert server.counters.send_errors == 1
         finally:
             server.stop()
             thread.join(PATIENCE)
