@@ -409,6 +409,16 @@ def test_an_init_is_answered_only_where_offered(
     assert ("a=sctp-init:b3Vycw==\r\n" in str(built)) == answered
 
 
+def test_a_browsers_init_arrives_as_it_is() -> None:
+    """Chromium's own INIT chunk, 30 bytes, and ours in the answer."""
+    built, negotiated = data_answer(read("chromium-156-audio-data-snap.sdp"), init=b"ours")
+    assert negotiated.data is not None
+    assert negotiated.data.remote_init == bytes.fromhex(
+        "0100001e518b8da600500000ffffffff85c9b365c00000048008000682c0"
+    )
+    assert str(built).endswith("a=sctp-init:b3Vycw==\r\n")
+
+
 def test_a_second_data_section_is_rejected() -> None:
     """One association per transport: the first that can be served."""
     second = SECTION.replace("mid:1", "mid:2")
