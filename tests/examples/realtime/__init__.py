@@ -1,0 +1,1 @@
+"""The realtime event interface, examples.transceiver.realtime."""
