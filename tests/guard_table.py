@@ -53,6 +53,7 @@ _CONTEXT = "tests/srtp/test_context.py"
 _CORE = "tests/relay/test_core.py"
 _TABLE = "tests/routing/test_table.py"
 _TIERS = "tests/relay/test_tiers.py"
+_RECOVERY = "tests/relay/test_recovery.py"
 
 GUARDS: tuple[Guard, ...] = (
     # -- STUN and ICE
@@ -1251,6 +1252,54 @@ GUARDS: tuple[Guard, ...] = (
         "if len(self._headers) >= MAX_UPSTREAMS:",
         "if False:",
         ("tests/relay/test_upstream.py::test_memory_is_bounded",),
+    ),
+    Guard(
+        _RELAY,
+        "the store is not believed",
+        "relay/core.py",
+        "if key not in self._by_client and owner is not None and self._directory.lists(owner):",
+        "if key not in self._by_client and owner is not None:",
+        (f"{_RECOVERY}::test_the_store_steers_nobody_elsewhere",),
+    ),
+    Guard(
+        _RELAY,
+        "questions to the store under way",
+        "relay/recovery.py",
+        "if len(self._waiting) >= MAX_LOOKUPS or not self._may_ask(now):",
+        "if not self._may_ask(now):",
+        (f"{_RECOVERY}::test_spoofed_media_asks_few_questions",),
+    ),
+    Guard(
+        _RELAY,
+        "questions to the store per second",
+        "relay/recovery.py",
+        "        if self._allowance < 1.0:\n",
+        "        if False:\n",
+        (f"{_RECOVERY}::test_questions_per_second",),
+    ),
+    Guard(
+        _RELAY,
+        "packets that wait for the store",
+        "relay/recovery.py",
+        "if len(waiting.packets) >= MAX_WAITING_PACKETS:",
+        "if False:",
+        (f"{_RECOVERY}::test_few_packets_wait",),
+    ),
+    Guard(
+        _RELAY,
+        "clients that the store does not know",
+        "relay/recovery.py",
+        "        if len(self._absent) >= MAX_ABSENT:\n",
+        "        if False:\n",
+        (f"{_RECOVERY}::test_absences_are_bounded",),
+    ),
+    Guard(
+        _RELAY,
+        "commands for the store that nobody takes",
+        "relay/recovery.py",
+        "if len(self._commands) < MAX_COMMANDS:",
+        "if True:",
+        (f"{_RECOVERY}::test_commands_that_nobody_takes",),
     ),
     Guard(
         _RELAY,

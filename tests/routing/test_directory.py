@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rtcproto.datagram import Address
 from rtcproto.errors import ParseError, UsageError
 from rtcproto.routing.directory import (
+    ANY_OWNER,
     LOOPBACK_NETWORKS,
     MAX_ENTRIES,
     Entry,
@@ -171,3 +172,28 @@ def test_parsers_are_total(text: str) -> None:
             parse(text)
         except ParseError:
             continue
+
+
+def test_whole_clusters() -> None:
+    """One entry for all owners of a cluster that have none of their own; it has no epoch."""
+    directory = StaticDirectory.from_text("7/*=10.7.0.1:4100\n7/2=10.7.0.2:9000@5")
+    assert directory.lookup(7, 1) == directory.lookup(7, 65535) == Entry(("10.7.0.1", 4100), None)
+    assert directory.lookup(7, 2) == Entry(("10.7.0.2", 9000), 5)
+    assert directory.lookup(8, 1) is None
+    assert directory.lists(("10.7.0.1", 4100))
+
+
+@pytest.mark.parametrize("text", ["7/*=10.7.0.1:4100@1", "*/1=10.7.0.1:4100", "*/*=10.7.0.1:1"])
+def test_clusters_have_no_epoch_and_owners_no_wildcard(text: str) -> None:
+    """Epochs belong to owners; nothing stands for all clusters."""
+    with pytest.raises(ParseError):
+        parse_entry(text)
+
+
+@pytest.mark.parametrize(
+    ("slot", "epoch"), [((7, ANY_OWNER), 0), ((7, 1), None), ((7, ANY_OWNER - 1), None)]
+)
+def test_epochs_of_owners_and_clusters(slot: tuple[int, int], epoch: int | None) -> None:
+    """An owner must have an epoch, a cluster none."""
+    with pytest.raises(UsageError):
+        StaticDirectory({slot: Entry(("10.0.0.1", 9000), epoch)})

@@ -652,7 +652,7 @@ def test_r10_no_loops_between_tiers() -> None:
 
     Directories are as wrong as they can be: clusters 1 and 2 point round in a circle at the
     upstream faces of the next relays, cluster 0 has owners, and some of these at other
-    relays' inside and public addresses.
+    relays' public addresses.
     """
     faces = [("10.0.1.1", 4100), ("10.0.1.2", 4100), ("10.0.1.3", 4100)]
     relays = []
@@ -660,7 +660,7 @@ def test_r10_no_loops_between_tiers() -> None:
         own = [public, inside, face]
         entries = {
             (0, slot): Entry(address)
-            for slot, address in enumerate([*TRANSCEIVERS, *RELAYS, *INSIDES], 1)
+            for slot, address in enumerate([*TRANSCEIVERS, *RELAYS], 1)
             if address not in own
         } | {(cluster, ANY_OWNER): Entry(faces[(n + cluster) % 3], None) for cluster in (1, 2)}
         config = RelayConfig(
@@ -672,7 +672,7 @@ def test_r10_no_loops_between_tiers() -> None:
         relays.append(RelayCore(config, CODEC, StaticDirectory(entries, own=own)))
     everybody = [*RELAYS, *INSIDES, *faces, *TRANSCEIVERS, VICTIM]
     forwarded = longest = 0
-    for cluster, owner in [*product((0,), range(1, 10)), *product((1, 2), (1,))]:
+    for cluster, owner in [*product((0,), range(1, 7)), *product((1, 2), (1,))]:
         username = f"{CODEC.encode(RoutingToken(cluster, owner, 0, 7))}:abcd"
         check = stun.build(1, 0, bytes(12), [(Attribute.USERNAME, username)], None)
         headers = [b""]

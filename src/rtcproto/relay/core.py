@@ -46,31 +46,33 @@ from typing import TypeAlias
 
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
 from rtcproto.errors import ParseError, UsageError
-from rtcproto.relay.kinds import FLOW, IS_MEDIA, NOWHERE, STUN, WAY, can_be_client
+from rtcproto.relay.kinds import (
+    FLOW,
+    IS_MEDIA,
+    MAGIC_FIRST,
+    MAX_BEHIND_RELAY,
+    MAX_INSIDE_DATAGRAM,
+    NOWHERE,
+    STUN,
+    WAY,
+    can_be_client,
+)
 from rtcproto.relay.policy import Drop, RelayConfig, RelayStats
+from rtcproto.relay.recovery import Command, Recovery, Waiting
 from rtcproto.relay.upstream import Upstreams
+from rtcproto.relay.vetting import inner_header, owner_in
 from rtcproto.routing.directory import Directory
 from rtcproto.routing.proxy import (
     HEADER_SIZE,
-    MAGIC,
     HeaderCache,
     encode_header,
     has_header,
-    parse_header,
 )
 from rtcproto.routing.table import Flow, FlowEvent, FlowKey, FlowTable, Reply
 from rtcproto.routing.token import TokenCodec
 from rtcproto.stun.peek import peek_server_ufrag
 
-__all__ = ["MAX_INSIDE_DATAGRAM", "RelayCore"]
-
-# The largest datagram on the inside face, bytes: two tiers of headers and a payload.
-MAX_INSIDE_DATAGRAM = 2 * HEADER_SIZE + MAX_DATAGRAM_IN
-
-# The largest one of a transceiver behind this relay alone.
-MAX_BEHIND_RELAY = HEADER_SIZE + MAX_DATAGRAM_IN
-
-MAGIC_FIRST = MAGIC[0]
+__all__ = ["RelayCore"]
 
 # (datagram, destination, our address to send it from).
 Outward: TypeAlias = tuple[bytes, Address, Address]
@@ -95,6 +97,7 @@ class RelayCore:
         "_out",
         "_packets_inward",
         "_packets_outward",
+        "_recovery",
         "_table",
         "_takeovers_refused",
         "_upstreams",
@@ -114,7 +117,9 @@ class RelayCore:
             max_flows=config.max_flows,
             idle_timeout=config.idle_timeout,
             takeover_silence=config.takeover_silence,
+            report_used=config.recovery,
         )
+        self._recovery = Recovery(config.idle_timeout) if config.recovery else None
         # The table's own indices, bound once for the per-packet paths.
         self._by_client = self._table.by_client
         self._by_header = self._table.by_header
@@ -159,6 +164,7 @@ class RelayCore:
             takeovers_refused=self._takeovers_refused,
             flows_refused=self._flows_refused,
             flow_events_dropped=self._table.events_dropped,
+            commands_dropped=0 if self._recovery is None else self._recovery.commands_dropped,
             drops={reason: count for reason, count in zip(Drop, self._drops, strict=True) if count},
         )
 
@@ -203,8 +209,23 @@ class RelayCore:
         self._bytes_outward += size
 
     def handle_timer(self, now: float) -> None:
-        """Let idle flows go."""
+        """Let idle flows go, and what waited for the store too long."""
         self._table.handle_timer(now)
+        recovery = self._recovery
+        if recovery is not None:
+            for flow in self._table.take_used():
+                recovery.store(flow.key, flow.owner)
+            for key, waiting in recovery.overdue(now):
+                self._settle(key, waiting, None, now)
+
+    def flow_found(self, key: FlowKey, owner: Address | None, now: float) -> None:
+        """The store's answer to a `LookUpFlow`; None, or an owner not in the directory: nobody.
+
+        Packets that have waited are among `datagrams_to_send` afterwards.
+        """
+        waiting = None if self._recovery is None else self._recovery.answered(key)
+        if waiting is not None:
+            self._settle(key, waiting, owner, now)
 
     # Outputs
 
@@ -217,9 +238,14 @@ class RelayCore:
         """What happened to flows since the last call, in order."""
         return self._table.next_events()
 
+    def next_commands(self) -> list[Command]:
+        """What to tell or to ask the store, in order; nothing without `RelayConfig.recovery`."""
+        return [] if self._recovery is None else self._recovery.next_commands()
+
     def get_timer(self) -> float | None:
         """When to call `handle_timer`, or None."""
-        return self._table.get_timer()
+        waiting = None if self._recovery is None else self._recovery.get_timer()
+        return min((t for t in (self._table.get_timer(), waiting) if t is not None), default=None)
 
     # The two decisions
 
@@ -229,7 +255,7 @@ class RelayCore:
         """As `receive_outside`, but gives (datagram, transceiver) to send from the inside face."""
         size = len(data)
         if local == self._face:
-            return self._route_downwards(data, source)
+            return self._route_downwards(data, source, now)
         if not 0 < size <= MAX_DATAGRAM_IN:
             self._drop(Drop.OVERSIZED if size else Drop.EMPTY)
             return None
@@ -247,7 +273,7 @@ class RelayCore:
                 return None
         flow = self._by_client.get((source, local))
         if flow is None:
-            self._drop(Drop.NO_FLOW)
+            self._miss((source, local), b"", data, now)
             return None
         self._packets_inward += 1
         self._bytes_inward += size
@@ -279,8 +305,9 @@ class RelayCore:
     def _route_by_ufrag(
         self, ufrag: bytes, data: bytes, source: Address, local: Address
     ) -> tuple[bytes, Address] | None:
-        owner = self._owner_in(ufrag)
-        if owner is None:
+        owner = owner_in(ufrag, self._codec, self._directory)
+        if isinstance(owner, Drop):
+            self._drop(owner)
             return None
         if source in self._ours or self._directory.lists(source):
             self._drop(Drop.LOOP)
@@ -299,21 +326,9 @@ class RelayCore:
         self._bytes_inward += len(data)
         return header + data, owner
 
-    def _owner_in(self, ufrag: bytes) -> Address | None:
-        token = self._codec.decode(ufrag)
-        if token is None:
-            self._drop(Drop.BAD_TOKEN)
-            return None
-        entry = self._directory.lookup(token.cluster, token.owner)
-        if entry is None:
-            self._drop(Drop.UNKNOWN_OWNER)
-            return None
-        if entry.epoch is not None and entry.epoch != token.epoch:
-            self._drop(Drop.STALE_EPOCH)
-            return None
-        return entry.address
-
-    def _route_downwards(self, data: bytes, source: Address) -> tuple[bytes, Address] | None:
+    def _route_downwards(
+        self, data: bytes, source: Address, now: float
+    ) -> tuple[bytes, Address] | None:
         """From an upstream relay: one header, and what its client sent."""
         outer = self._upstreams.header_of(source)
         if outer is None or self._directory.lists(source):
@@ -338,32 +353,28 @@ class RelayCore:
         flow = self._by_header.get(outer + data[:HEADER_SIZE])
         ufrag = peek_server_ufrag(data[HEADER_SIZE:]) if way == STUN else None
         if ufrag is not None:
-            owner = self._owner_in(ufrag)
-            if owner is None or (flow is None and self._inner_header(data) is None):
+            owner = owner_in(ufrag, self._codec, self._directory)
+            if isinstance(owner, Drop):
+                self._drop(owner)
                 return None
+            if flow is None:
+                pair = inner_header(data, 0, self._ours, self._directory)
+                if isinstance(pair, Drop):
+                    self._drop(pair)
+                    return None
         elif flow is not None:
             owner = flow.owner
         else:
-            self._drop(Drop.NO_FLOW)
+            pair = inner_header(data, 0, self._ours, self._directory)
+            if isinstance(pair, Drop):
+                self._drop(pair)
+                return None
+            stack = outer + data[:HEADER_SIZE]
+            self._miss((*pair, source), stack, data[HEADER_SIZE:], now)
             return None
         self._packets_inward += 1
         self._bytes_inward += size
         return outer + data, owner
-
-    def _inner_header(self, data: bytes, offset: int = 0) -> tuple[Address, Address] | None:
-        """(client, public address) as an upstream relay says, if they can be."""
-        try:
-            client, public, _ = parse_header(data, offset)
-        except ParseError:
-            self._drop(Drop.BAD_HEADER)
-            return None
-        if client in self._ours or public in self._ours or self._directory.lists(client):
-            self._drop(Drop.LOOP)
-            return None
-        if not can_be_client(client):
-            self._drop(Drop.BAD_HEADER)
-            return None
-        return client, public
 
     def _route_upwards(
         self, data: bytes, source: Address, via: Address, face: Address, now: float
@@ -388,13 +399,13 @@ class RelayCore:
         if size > MAX_DATAGRAM_IN:
             self._drop(Drop.OVERSIZED)
             return None
-        pair = self._inner_header(data, HEADER_SIZE)
-        if pair is None:
+        pair = inner_header(data, HEADER_SIZE, self._ours, self._directory)
+        if isinstance(pair, Drop):
+            self._drop(pair)
             return None
         client, public = pair
         if not size:
-            if not self._table.release(source, client, public, via):
-                self._drop(Drop.FOREIGN_RELEASE)
+            if not self._release((client, public, via), source):
                 return None
         elif data[2 * HEADER_SIZE] == MAGIC_FIRST:
             self._drop(Drop.NESTED_HEADER)
@@ -402,16 +413,55 @@ class RelayCore:
         else:
             media = IS_MEDIA[data[2 * HEADER_SIZE]]
             stack = data[: 2 * HEADER_SIZE]
-            self._note(self._table.reply(source, client, public, stack, media, now, via=via))
+            self._note((client, public, via), stack, source, media, now)
         self._packets_outward += 1
         self._bytes_outward += size
         return data[HEADER_SIZE:], via, face
 
-    def _note(self, reply: Reply) -> None:
+    def _note(self, key: FlowKey, header: bytes, owner: Address, media: bool, now: float) -> None:
+        """`owner` has answered: the table decides what that makes of the flow."""
+        via = key[2] if len(key) > 2 else None
+        reply = self._table.reply(owner, key[0], key[1], header, media, now, via=via)
         if reply is Reply.REFUSED:
             self._takeovers_refused += 1
         elif reply is Reply.FULL:
             self._flows_refused += 1
+        elif reply is not Reply.REFRESHED and self._recovery is not None:
+            self._recovery.store(key, owner)
+
+    def _release(self, key: FlowKey, owner: Address) -> bool:
+        released = self._table.release(owner, *key)
+        if not released:
+            self._drop(Drop.FOREIGN_RELEASE)
+        elif self._recovery is not None:
+            self._recovery.forget(key, owner)
+        return released
+
+    def _miss(self, key: FlowKey, header: bytes, payload: bytes, now: float) -> None:
+        """A packet of a client without a flow: drop it, or let it wait for the store."""
+        client = key[0]
+        nobody = not client[1] or client in self._ours or self._directory.lists(client)
+        if self._recovery is None or nobody:
+            self._drop(Drop.NO_FLOW)
+        elif not self._recovery.wait(key, header, payload, now):
+            self._drop(Drop.NOT_WAITING)
+
+    def _settle(self, key: FlowKey, waiting: Waiting, owner: Address | None, now: float) -> None:
+        """A question is answered (None: by nothing, or in vain): its packets go, or are dropped."""
+        # The store is not believed: only the directory says who can be an owner.
+        if key not in self._by_client and owner is not None and self._directory.lists(owner):
+            self._note(key, waiting.header or encode_header(*key[:2]), owner, False, now)
+        # The owner may also have answered in the meantime.
+        flow = self._by_client.get(key)
+        for payload in waiting.packets:
+            if flow is None:
+                self._drop(Drop.NO_FLOW)
+                continue
+            self._packets_inward += 1
+            self._bytes_inward += len(payload)
+            self._out.append(Datagram(flow.header + payload, flow.owner))
+        if flow is None and self._recovery is not None:
+            self._recovery.absent(key, now)
 
     def _route_inside_slowly(self, data: bytes, source: Address, now: float) -> Outward | None:
         if not self._directory.lists(source):
@@ -435,8 +485,7 @@ class RelayCore:
             self._drop(Drop.LOOP)
             return None
         if not size:
-            if not self._table.release(source, client, public):
-                self._drop(Drop.FOREIGN_RELEASE)
+            self._release((client, public), source)
             return None
         if data[HEADER_SIZE] == MAGIC_FIRST:
             self._drop(Drop.NESTED_HEADER)
@@ -445,7 +494,7 @@ class RelayCore:
             self._drop(Drop.BAD_HEADER)
             return None
         media = IS_MEDIA[data[HEADER_SIZE]]
-        self._note(self._table.reply(source, client, public, data[:HEADER_SIZE], media, now))
+        self._note((client, public), data[:HEADER_SIZE], source, media, now)
         self._packets_outward += 1
         self._bytes_outward += size
         return data[HEADER_SIZE:], client, public

@@ -1,4 +1,4 @@
-"""What a relay makes of the first byte of a datagram, and of a client's address.
+"""What a relay makes of the first byte of a datagram, of its size, and of a client's address.
 
 Tables instead of questions: the relay's core asks them for every packet. Pure values.
 """
@@ -7,10 +7,31 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from rtcproto.datagram import Address
+from rtcproto.datagram import MAX_DATAGRAM_IN, Address
 from rtcproto.demux import Kind, classify
+from rtcproto.routing.proxy import HEADER_SIZE, MAGIC
 
-__all__ = ["FLOW", "FLOW_FIRST", "IS_MEDIA", "NOWHERE", "STUN", "WAY", "can_be_client"]
+__all__ = [
+    "FLOW",
+    "FLOW_FIRST",
+    "IS_MEDIA",
+    "MAGIC_FIRST",
+    "MAX_BEHIND_RELAY",
+    "MAX_INSIDE_DATAGRAM",
+    "NOWHERE",
+    "STUN",
+    "WAY",
+    "can_be_client",
+]
+
+# The largest datagram on the inside face, bytes: two tiers of headers and a payload.
+MAX_INSIDE_DATAGRAM = 2 * HEADER_SIZE + MAX_DATAGRAM_IN
+
+# The largest one of a transceiver behind this relay alone.
+MAX_BEHIND_RELAY = HEADER_SIZE + MAX_DATAGRAM_IN
+
+# How a proxy header begins; nothing that is forwarded does.
+MAGIC_FIRST = MAGIC[0]
 
 # What is done with a client's datagram, by first byte: nothing of ours, perhaps a ufrag, a flow.
 NOWHERE, STUN, FLOW = range(3)

@@ -34,6 +34,8 @@ class RelayConfig:
     the advertised ones); they travel in proxy headers. `own` are all other addresses of the relay
     (bound ones, the inside face); nobody at one of ours can be a client.
 
+    `recovery`: there is a store of flows, and somebody acts on `RelayCore.next_commands`.
+
     `upstream_face` is bound to the private network, for relays in front of this one;
     `upstreams` are the networks that those may send from, and they alone are believed there.
     """
@@ -43,6 +45,7 @@ class RelayConfig:
     max_flows: int = MAX_FLOWS
     idle_timeout: float = IDLE_TIMEOUT  # seconds
     takeover_silence: float = TAKEOVER_SILENCE  # seconds
+    recovery: bool = False
     upstream_face: Address | None = None
     upstreams: tuple[Network, ...] = attrs.field(default=(), converter=_networks)
 
@@ -78,6 +81,7 @@ class Drop(enum.IntEnum):
     FOREIGN_PUBLIC = 13  # inside, for a public address that is not ours
     FOREIGN_RELEASE = 14  # inside, release of a flow that the sender does not own
     UNLISTED_UPSTREAM = 15  # on or for the upstream face, a relay that was not configured
+    NOT_WAITING = 16  # without a flow, and nothing to hope for from the store
 
     @property
     def label(self) -> str:
@@ -98,4 +102,5 @@ class RelayStats:
     takeovers_refused: int  # replies of an owner to which a proven flow was not given
     flows_refused: int  # replies that found the table full of proven flows
     flow_events_dropped: int
+    commands_dropped: int  # for the store, that nobody took in time
     drops: Mapping[Drop, int]

@@ -193,6 +193,7 @@ class FlowTable:
         "_next",
         "_takeover_silence",
         "_unproven",
+        "_used",
         "by_client",
         "by_header",
     )
@@ -203,6 +204,7 @@ class FlowTable:
         max_flows: int = MAX_FLOWS,
         idle_timeout: float = IDLE_TIMEOUT,
         takeover_silence: float = TAKEOVER_SILENCE,
+        report_used: bool = False,
     ) -> None:
         if max_flows < 1 or not 0 < takeover_silence <= idle_timeout:
             raise UsageError("a flow table needs room and 0 < takeover_silence <= idle_timeout")
@@ -219,6 +221,8 @@ class FlowTable:
         self._next: float | None = None
         self._events: list[FlowEvent] = []
         self._events_dropped = 0
+        # Flows that expiry found in use; None if nobody asks.
+        self._used: list[Flow] | None = [] if report_used else None
 
     # Getters
 
@@ -328,6 +332,8 @@ class FlowTable:
                     self._remove(flow, Removal.IDLE)
                 else:
                     self._schedule(flow)
+                    if self._used is not None:
+                        self._used.append(flow)
             if bucket:
                 self._next = now + _SLICE_PAUSE
                 return
@@ -344,6 +350,16 @@ class FlowTable:
         """What happened since the last call, in order."""
         events, self._events = self._events, []
         return events
+
+    def take_used(self) -> list[Flow]:
+        """Flows that the last `handle_timer` found in use, if `report_used` was set.
+
+        Each comes up once per idle time-out, at most `EXPIRY_SLICE` per call.
+        """
+        if not self._used:
+            return []
+        used, self._used = self._used, []
+        return used
 
     # Private
 
