@@ -34,9 +34,9 @@ class Fleet:
     ) -> None:
         _allow_files(count + 100)
         self.echoes = 0
+        self.sessions: list[tuple[Session, socket.socket]] = []
         self._identity = Identity.generate(time.time())
         self._profiles = tuple(profiles)
-        self._sessions: list[tuple[Session, socket.socket]] = []
         self._by_descriptor: dict[int, tuple[Session, socket.socket]] = {}
         self._connected: set[int] = set()
         self._sent: list[int] = []
@@ -46,30 +46,31 @@ class Fleet:
 
     def add(self, count: int, answer: Callable[[str], str]) -> None:
         """More sessions."""
-        wanted = len(self._sessions) + count
-        while len(self._sessions) < wanted:
-            for _ in range(min(AT_ONCE, wanted - len(self._sessions))):
+        wanted = len(self.sessions) + count
+        while len(self.sessions) < wanted:
+            for _ in range(min(AT_ONCE, wanted - len(self.sessions))):
                 self._open(answer)
             deadline = time.monotonic() + 30
-            while len(self._connected) < len(self._sessions):
-                self._step(0.0)
+            while len(self._connected) < len(self.sessions):
+                self.step(0.0)
                 if time.monotonic() > deadline:
                     raise AssertionError("sessions do not connect")
 
     def talk(self, seconds: float, interval: float = FRAME) -> int:
         """Send a packet every `interval` seconds in every session; returns how many were sent."""
-        sessions, sent = self._sessions, 0
+        sessions, sent = self.sessions, 0
         gap = interval / len(sessions)
         start = now = time.monotonic()
         while now < start + seconds:
             while sent * gap <= now - start:
                 number = sent % len(sessions)
                 session, sock = sessions[number]
-                session.send_audio(PAYLOAD, now, timestamp=self._sent[number] * SAMPLES, level=30)
+                timestamp = self._sent[number] * SAMPLES
+                session.send_audio(self.payload(now), now, timestamp=timestamp, level=30)
                 self._sent[number] += 1
                 sent += 1
                 _flush(session, sock)
-            self._step(0.0002)
+            self.step(0.0002)
             now = time.monotonic()
         return sent
 
@@ -77,35 +78,20 @@ class Fleet:
         """Only receive and keep the sessions alive."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self._step(0.001)
+            self.step(0.001)
 
-    def close(self) -> None:
-        """Leave without a word."""
-        self._poll.close()
-        for _, sock in self._sessions:
-            sock.close()
+    def payload(self, now: float) -> bytes:
+        """What to say in the next packet."""
+        del now
+        return PAYLOAD
 
-    def _open(self, answer: Callable[[str], str]) -> None:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        sock.bind(("127.0.0.1", 0))
-        config = SessionConfig(
-            identity=self._identity,
-            addresses=(sock.getsockname(),),
-            ice_lite=False,
-            allow_loopback=True,
-            srtp_profiles=self._profiles,
-        )
-        now = time.monotonic()
-        session = Session(config, time.time(), now)
-        self._sessions.append((session, sock))
-        self._sent.append(0)
-        self._by_descriptor[sock.fileno()] = session, sock
-        self._poll.register(sock.fileno(), select.EPOLLIN)
-        session.accept_answer(answer(session.create_offer(now)), time.monotonic())
-        _flush(session, sock)
+    def heard(self, payload: bytes, now: float) -> None:
+        """What came back."""
+        del payload, now
+        self.echoes += 1
 
-    def _step(self, rest: float) -> None:
+    def step(self, rest: float) -> None:
+        """Take what has come, after `rest` seconds if nothing has, and serve the timers."""
         ready = self._poll.poll(0)
         if not ready and rest:
             # epoll's own timeout counts in milliseconds.
@@ -121,18 +107,44 @@ class Fleet:
             _flush(session, sock)
             for event in session.next_events():
                 if isinstance(event, AudioReceived):
-                    self.echoes += 1
+                    self.heard(event.payload, now)
                 elif isinstance(event, Connected):
                     self._connected.add(descriptor)
                 elif isinstance(event, SessionClosed):
                     raise AssertionError(f"a session ended: {event}")
         if now >= self._timers_at:
             self._timers_at = now + 0.005
-            for session, sock in self._sessions:
+            for session, sock in self.sessions:
                 deadline = session.get_timer()
                 if deadline is not None and deadline <= now:
                     session.handle_timer(now)
                     _flush(session, sock)
+
+    def close(self) -> None:
+        """Leave without a word."""
+        self._poll.close()
+        for _, sock in self.sessions:
+            sock.close()
+
+    def _open(self, answer: Callable[[str], str]) -> None:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.bind(("127.0.0.1", 0))
+        config = SessionConfig(
+            identity=self._identity,
+            addresses=(sock.getsockname(),),
+            ice_lite=False,
+            allow_loopback=True,
+            srtp_profiles=self._profiles,
+        )
+        now = time.monotonic()
+        session = Session(config, time.time(), now)
+        self.sessions.append((session, sock))
+        self._sent.append(0)
+        self._by_descriptor[sock.fileno()] = session, sock
+        self._poll.register(sock.fileno(), select.EPOLLIN)
+        session.accept_answer(answer(session.create_offer(now)), time.monotonic())
+        _flush(session, sock)
 
 
 def _flush(session: Session, sock: socket.socket) -> None:

@@ -63,12 +63,16 @@ class Sizes:
 
 @attrs.frozen(kw_only=True)
 class Contest:
-    """Who runs. `skipped`: peers that cannot, and why. `notes`: what else was seen."""
+    """Who runs. `skipped`: peers that cannot, and why. `notes`: what else was seen.
+
+    `remark` says after the last round what of it belongs in the table.
+    """
 
     ours: Candidate
     peers: dict[str, Candidate]
     skipped: dict[str, str] = attrs.field(factory=dict)
     notes: dict[str, Any] = attrs.field(factory=dict)
+    remark: Callable[[], str] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -103,6 +107,7 @@ class Result:
     rounds: int
     difference: bool = False
     skipped: str = ""
+    remark: str = ""
     notes: dict[str, Any] = attrs.field(factory=dict)
 
     @property
@@ -150,6 +155,7 @@ def _run_contest(row: Row, contest: Contest, rounds: int) -> list[Result]:
                 bar=bar,
                 rounds=rounds,
                 difference=row.difference,
+                remark="" if contest.remark is None else contest.remark(),
                 notes=contest.notes,
             )
         )

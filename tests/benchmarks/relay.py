@@ -320,11 +320,11 @@ PACED: dict[str, float | None] = {"Go": 0.60, "coturn": None, "C recvmmsg": 1.0}
 NO_BAR: dict[str, float | None] = dict.fromkeys(FLOOD)
 
 ROWS = [
-    _forwarding_row("relay flood", IPV4, 0, 7, FLOOD),
-    _forwarding_row("relay 50,000/s", IPV4, 50_000, 7, PACED),
+    _forwarding_row("relay flood", IPV4, 0, 5, FLOOD),
+    _forwarding_row("relay 50,000/s", IPV4, 50_000, 5, PACED),
     _forwarding_row("relay 2,500/s", IPV4, 2_500, 3, NO_BAR),
     _delay_row("relay delay p50", IPV4, "p50", 3, None),
-    _delay_row("relay delay p99", IPV4, "p99", 7, 1000.0),
+    _delay_row("relay delay p99", IPV4, "p99", 5, 1000.0),
     _forwarding_row("relay flood IPv6", IPV6, 0, 5, FLOOD),
     _forwarding_row("relay 50,000/s IPv6", IPV6, 50_000, 5, PACED),
     _delay_row("relay delay p99 IPv6", IPV6, "p99", 5, 1000.0),

@@ -45,7 +45,7 @@ class Table:
                 "-" if result.theirs is None else _number(result.theirs) + unit,
                 reached,
                 "-" if result.bar is None else f"{result.bar:g}",
-                result.verdict + (f": {result.skipped}" if result.skipped else ""),
+                ": ".join(filter(None, (result.verdict, result.skipped, result.remark))),
             ),
             flush=True,
         )

@@ -27,7 +27,7 @@ from tests.benchmarks.harness import Contest, Row, Sizes, Skipped
 from tests.benchmarks.programs import cores, cpu_seconds, resident, started
 from tests.benchmarks.serving import HOST, aiortc_connection, free_port
 
-__all__ = ["ROWS"]
+__all__ = ["ROWS", "Server", "serving"]
 
 SESSIONS = 50
 SECONDS = 3.0
@@ -68,7 +68,7 @@ class Server:
 
 
 @contextmanager
-def _serving(name: str) -> Iterator[Server]:
+def serving(name: str) -> Iterator[Server]:
     """A server on its core, and this process on the other."""
     command = [sys.executable, "-m", "tests.benchmarks.serving", name]
     allowed = os.sched_getaffinity(0)
@@ -94,7 +94,7 @@ def _echo(profile: Profile, sizes: Sizes) -> Iterator[Contest]:
     notes: dict[str, Any] = {}
 
     def measure(name: str) -> float:
-        with _serving(name) as server:
+        with serving(name) as server:
             fleet = Fleet(SESSIONS, (profile,), server.answer)
             try:
                 fleet.talk(WARM_UP)
@@ -118,7 +118,7 @@ def _memory(sizes: Sizes) -> Iterator[Contest]:
     _need_aiortc()
 
     def measure(name: str, few: int, many: int) -> float:
-        with _serving(name) as server:
+        with serving(name) as server:
             fleet = Fleet(few, (Profile.AEAD_AES_128_GCM,), server.answer)
             try:
                 _talk_gently(fleet, few, GENTLE[name])
@@ -207,7 +207,7 @@ async def _first_audio(server: Server) -> float:
 def _set_up(sizes: Sizes) -> Iterator[Contest]:
     _need_aiortc()
     identity = Identity.generate(time.time())
-    with _serving("ours") as ours, _serving("aiortc") as theirs:
+    with serving("ours") as ours, serving("aiortc") as theirs:
         yield Contest(
             ours=lambda: asyncio.run(_our_call(ours, identity)) * 1000,
             peers={"aiortc": lambda: asyncio.run(_their_call(theirs)) * 1000},

@@ -10,6 +10,7 @@ import pytest
 
 from tests.benchmarks.__main__ import ROWS, main
 from tests.benchmarks.harness import Contest, Row, Sizes, Skipped, each, loop, run_row, steady
+from tests.benchmarks.report import Table
 
 
 def _row(ours: list[float], peer: list[float], **fields: object) -> Row:
@@ -51,6 +52,25 @@ def test_absent_peers_are_skipped_with_a_reason() -> None:
 
     results = run_row(Row(name="row", unit="ns", bars={"c": None}, prepare=prepare), Sizes())
     assert [(result.verdict, result.skipped) for result in results] == [("skipped", "no compiler")]
+
+
+def test_a_remark_is_made_after_the_last_round(capsys) -> None:
+    """What a contest has seen besides its figures stands at the end of the line."""
+    seen = {"lost": 0}
+
+    def ours() -> float:
+        seen["lost"] += 1
+        return 1.0
+
+    @contextmanager
+    def prepare(sizes: Sizes) -> Iterator[Contest]:
+        yield Contest(ours=ours, peers={"p": lambda: 2.0}, remark=lambda: f"lost {seen['lost']}")
+
+    row = Row(name="row", unit="ms", bars={"p": None}, prepare=prepare, rounds=3)
+    (result,) = run_row(row, Sizes())
+    assert result.remark == "lost 3"
+    Table(3, 1).line(result)
+    assert capsys.readouterr().out.endswith("-: lost 3\n")
 
 
 def test_rounds_rotate() -> None:

@@ -25,7 +25,7 @@ from rtcproto.ice import Credentials
 from rtcproto.relay import RelayConfig, RelayCore
 from rtcproto.routing import HEADER_SIZE, EncipheredTokenCodec, Entry, StaticDirectory
 from rtcproto.session import Session
-from rtcproto.stun import Attribute, Class, Method, ShortTermKey
+from rtcproto.stun import Attribute, Class, Method, RequestTemplate, ShortTermKey
 from rtcproto.testing import Capture, Host, LinkConfig, Network, World
 from rtcproto.testing.session_pair import UNIX_TIME
 
@@ -41,6 +41,7 @@ __all__ = [
     "RelayHost",
     "Scene",
     "attackers",
+    "forge",
     "forgeries",
     "identity",
     "is_media",
@@ -260,20 +261,12 @@ class Insider:
 
     def check(self, *, nominate: bool = True, password: str | None = None) -> bytes:
         """A fresh check of the client's at the highest priority."""
-        attributes: list[tuple[int, stun.AttributeValue]] = [
-            (Attribute.USERNAME, f"{self.server.ufrag}:{self.client.ufrag}"),
-            (Attribute.PRIORITY, 0x7FFFFFFF),
-            (Attribute.ICE_CONTROLLING, (1 << 64) - 1),
-        ]
-        if nominate:
-            attributes.append((Attribute.USE_CANDIDATE, True))
-        return stun.build(
-            Method.BINDING,
-            Class.REQUEST,
-            next(self._transactions).to_bytes(12, "big"),
-            attributes,
+        check = RequestTemplate(
+            f"{self.server.ufrag}:{self.client.ufrag}",
             ShortTermKey(self.server.pwd if password is None else password),
+            _strongest(nominate=nominate),
         )
+        return check.build(next(self._transactions).to_bytes(12, "big"))
 
 
 def _credentials(session: Session) -> Credentials:
@@ -281,17 +274,31 @@ def _credentials(session: Session) -> Credentials:
 
 
 def forgeries(call: Call) -> dict[str, bytes]:
-    """One datagram of each kind, as good as it gets without a key.
-
-    The first six are the kinds of threat R7; all carry what an observer of the
-    call can know: ufrags, SSRC, sequence numbers.
-    """
+    """One datagram of each kind, as good as an observer of this call can make it."""
     audio = [p.data for _, p in call.scene.wire.packets if classify(p.data) is Kind.RTP]
-    rtp_header = audio[-1][:12] if audio else b"\x80\x6f" + bytes(10)
+    insider = call.insider()
+    return forge(
+        insider.server.ufrag,
+        insider.client.ufrag,
+        audio[-1][:12] if audio else b"\x80\x6f" + bytes(10),
+    )
+
+
+def forge(server_ufrag: str, client_ufrag: str, rtp_header: bytes) -> dict[str, bytes]:
+    """One datagram to the server of each kind, as good as it gets without a key.
+
+    The first six are the kinds of threat R7; all carry what an observer of the call
+    can know: ufrags, SSRC, sequence numbers (in the header of the newest audio packet).
+    """
     sequence = int.from_bytes(rtp_header[2:4], "big") + 1 & 0xFFFF
     record = b"\xfe\xfd"
+    check = RequestTemplate(
+        f"{server_ufrag}:{client_ufrag}",
+        ShortTermKey("not the password of this"),
+        _strongest(nominate=True),
+    )
     return {
-        "check": call.insider().check(password="not the password of this"),
+        "check": check.build((1 << 60).to_bytes(12, "big")),
         "answer": stun.build(
             Method.BINDING, Class.SUCCESS, bytes(12), [(Attribute.XOR_MAPPED_ADDRESS, SERVER)]
         ),
@@ -306,3 +313,12 @@ def forgeries(call: Call) -> dict[str, bytes]:
         "bye": b"\x81\xcb\x00\x01" + rtp_header[8:12] + b"\x80\x00\x00\x0a" + bytes(16),
         "junk": b"\x40" + bytes(100),
     }
+
+
+def _strongest(*, nominate: bool) -> list[tuple[int, stun.AttributeValue]]:
+    """What makes a check win over all others."""
+    attributes: list[tuple[int, stun.AttributeValue]] = [
+        (Attribute.PRIORITY, 0x7FFFFFFF),
+        (Attribute.ICE_CONTROLLING, (1 << 64) - 1),
+    ]
+    return [*attributes, (Attribute.USE_CANDIDATE, True)] if nominate else attributes
