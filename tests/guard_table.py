@@ -1532,6 +1532,22 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _ENDPOINT,
+        "both tiers of relays are ours",
+        "endpoint/relays.py",
+        "        self._check(client[0])\n",
+        "",
+        ("tests/endpoint/test_relays.py::test_both_tiers_must_be_ours",),
+    ),
+    Guard(
+        _ENDPOINT,
+        "a third header at the endpoint",
+        "endpoint/relays.py",
+        "        if has_header(payload[HEADER_SIZE:]):\n",
+        "        if False:\n",
+        ("tests/endpoint/test_relays.py::test_a_third_header_is_refused",),
+    ),
+    Guard(
+        _ENDPOINT,
         "an authentic datagram moves a path, no other does",
         "endpoint/endpoint.py",
         "        if authentic:\n",

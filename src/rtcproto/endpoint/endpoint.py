@@ -30,7 +30,7 @@ from rtcproto.endpoint.entries import Entry, Path, PathTable, SessionId
 from rtcproto.endpoint.relays import RelayHeaders
 from rtcproto.errors import AuthenticationError, CapacityExceeded, ParseError, UsageError
 from rtcproto.events import CloseReason, Connected, Event, SessionClosed
-from rtcproto.routing import HEADER_SIZE, has_header, mint
+from rtcproto.routing import has_header, mint
 from rtcproto.session import Session, SessionStats
 from rtcproto.stun import peek_server_ufrag
 
@@ -136,14 +136,14 @@ class Endpoint:
         path: Path = (source, local)
         if has_header(data):
             try:
-                path = self._relays.path(data, source)
+                path, header, data = self._relays.strip(data, source)
             except AuthenticationError:
                 self._drop("forged_header")
                 return
             except ParseError:
                 self._drop("malformed_header")
                 return
-            hop, header, data = source, data[:HEADER_SIZE], data[HEADER_SIZE:]
+            hop = source
         if len(data) > MAX_DATAGRAM_IN:
             self._drop("oversized")
             return
