@@ -29,6 +29,7 @@ __all__ = [
     "BackendEvent",
     "BackendFactory",
     "BackendFailed",
+    "DirectAudio",
     "Emit",
     "InputTranscript",
     "ResponseAudio",
@@ -96,10 +97,14 @@ class ResponseRequest:
 
 @attrs.frozen
 class ResponseAudio:
-    """One Opus packet of a response; its duration is the packet's own."""
+    """One Opus packet of a response; its duration is the packet's own.
+
+    `level` is how loud it is, -dBov, where the backend knows: the caller's client is told.
+    """
 
     response_id: str
     frame: bytes = attrs.field(repr=lambda frame: f"<{len(frame)} bytes>")
+    level: int | None = None
 
 
 @attrs.frozen
@@ -161,6 +166,16 @@ class BackendFailed:
     message: str
 
 
+@attrs.frozen
+class DirectAudio:
+    """One Opus packet that is sent at once, on the time line of the caller's own frames.
+
+    It belongs to no response and is not paced, and the events say nothing of it.
+    """
+
+    frame: AudioFrame
+
+
 BackendEvent: TypeAlias = (
     ResponseAudio
     | ResponseTranscript
@@ -172,7 +187,7 @@ BackendEvent: TypeAlias = (
     | BackendFailed
 )
 
-Emit: TypeAlias = Callable[[BackendEvent], None]
+Emit: TypeAlias = Callable[[BackendEvent | DirectAudio], None]
 
 
 class Backend(Protocol):

@@ -101,10 +101,11 @@ class TimeLine:
 class InputBuffer:
     """Frames in order of their time: `MAX_BUFFERED` samples at most, the oldest go first."""
 
-    __slots__ = ("_frames", "_size", "dropped")
+    __slots__ = ("_frames", "_samples", "_size", "dropped")
 
     def __init__(self) -> None:
         self._frames: deque[AudioFrame] = deque()
+        self._samples = 0
         self._size = 0
         # Frames that had to go for others, ever.
         self.dropped = 0
@@ -115,7 +116,7 @@ class InputBuffer:
     @property
     def audio_ms(self) -> int:
         """Milliseconds of audio held."""
-        return milliseconds(sum(frame.duration for frame in self._frames))
+        return milliseconds(self._samples)
 
     @property
     def start_ms(self) -> int:
@@ -130,6 +131,7 @@ class InputBuffer:
             later.append(frames.pop())
         frames.append(frame)
         frames.extend(reversed(later))
+        self._samples += frame.duration
         self._size += len(frame.payload) + _FRAME_COST
         newest = frames[-1]
         oldest = newest.timestamp + newest.duration - MAX_BUFFERED
@@ -161,9 +163,10 @@ class InputBuffer:
     def clear(self) -> None:
         """Forget everything."""
         self._frames.clear()
-        self._size = 0
+        self._samples = self._size = 0
 
     def _drop_first(self) -> AudioFrame:
         frame = self._frames.popleft()
+        self._samples -= frame.duration
         self._size -= len(frame.payload) + _FRAME_COST
         return frame

@@ -219,10 +219,11 @@ class TurnDetector:
             self._thresholds = thresholds(settings.threshold, self._floor.level)
 
     def committed(self) -> None:
-        """All that was heard so far belongs to a turn, or was thrown away."""
-        self._earliest = self._line_end
-        self.speaking = False
-        self._loud = 0
+        """All that was heard so far belongs to a turn, or was thrown away.
+
+        Who speaks goes on to speak: the rest is a turn of its own, told by its end alone.
+        """
+        self._earliest = self._start = self._line_end
 
     def response_started(self) -> None:
         """An answer is being given: who listens is not idle."""

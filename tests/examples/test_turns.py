@@ -295,10 +295,21 @@ def test_off_is_off() -> None:
 def test_what_was_committed_is_no_padding() -> None:
     """A turn that the client ended by itself is not heard again in the next."""
     caller = Caller()
-    caller.say(LOUD, 1000)
+    caller.say(QUIET, 1000)
     caller.detector.committed()
     caller.say(LOUD, 100)
-    assert caller.times() == [("start", 0), ("start", 1000)]
+    assert caller.times() == [("start", 1000)]
+
+
+def test_the_rest_of_what_was_committed_is_a_turn() -> None:
+    """A commit in the middle of speech ends no speech: its end is told, no second beginning."""
+    caller = Caller()
+    caller.say(LOUD, 1000)
+    caller.detector.committed()
+    assert caller.detector.needed_from == 48_000
+    caller.say(LOUD, 100)
+    caller.say(QUIET, 500)
+    assert caller.times() == [("start", 0), ("stop", 1600)]
 
 
 def test_needed_is_what_a_turn_can_still_want() -> None:
