@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from examples.transceiver.ports import InvalidSession
+from examples.transceiver import ports
+from examples.transceiver.realtime.session_object import InvalidSession, SessionObject
 
 __all__ = ["check_session"]
 
 
 def check_session(session: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The whole session object for `session`. Raises InvalidSession."""
-    said = {} if session is None else session
-    if said.get("type", "realtime") != "realtime":
-        raise InvalidSession("session.type has to be realtime", "session.type", "invalid_value")
-    if not isinstance(said.get("audio", {}), dict):
-        raise InvalidSession("session.audio has to be object", "session.audio", "invalid_type")
-    return {**said, "type": "realtime", "object": "realtime.session"}
+    """The whole session object for `session`. Raises `ports.InvalidSession`."""
+    try:
+        session_id = f"sess_{secrets.token_hex(12)}"
+        return SessionObject(session, session_id=session_id, unix_time=time.time()).value()
+    except InvalidSession as error:
+        problem = error.problem
+        raise ports.InvalidSession(problem.message, problem.param, problem.code) from None
