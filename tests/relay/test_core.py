@@ -521,3 +521,19 @@ def test_by_flow_says_what_needs_no_look(first: int, rest: bytes) -> None:
         assert outside(core, data) == to_owner(data)
     elif first > 3:
         assert outside(core, data) == []
+
+
+def test_draining_keeps_flows_and_takes_no_new_ones() -> None:
+    """Checks and media of known clients go on; unknown ones reach nobody and get no flow."""
+    core = make_core()
+    inside(core, RTP)
+    core.drain(0.0)
+    assert outside(core, check()) == to_owner(check())
+    assert outside(core, RTP) == to_owner(RTP)
+    other = ("192.0.2.9", 9)
+    assert outside(core, check(), other) == []
+    assert dropped(core) == {Drop.DRAINING: 1}
+    # What an owner still has to say to somebody goes out, but makes nothing.
+    assert inside(core, RTP, client=other) == to_client(RTP, other)
+    assert list(core.flows) == [(CLIENT, PUBLIC)]
+    assert core.stats().flows_refused == 1

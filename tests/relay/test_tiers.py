@@ -265,3 +265,15 @@ def test_settings_that_cannot_work() -> None:
         RelayConfig(publics=frozenset(), upstream_face=FACE)
     with pytest.raises(UsageError):
         RelayConfig(publics=frozenset((PUBLIC,)), upstreams=("10.0.0.0/8",))
+
+
+def test_a_draining_relay_takes_nobody_new_from_upstream() -> None:
+    """Clients that it knows go on, also behind another relay."""
+    core = make_cluster()
+    assert downwards(core, INNER + check())
+    assert upwards(core, OUTER + INNER + RTP)
+    core.drain(0.0)
+    assert downwards(core, INNER + check())
+    assert downwards(core, INNER + RTP)
+    assert downwards(core, encode_header(("192.0.2.9", 9), PUBLIC) + check()) == []
+    assert core.stats().drops == {Drop.DRAINING: 1}

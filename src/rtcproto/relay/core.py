@@ -82,26 +82,11 @@ class RelayCore:
     """The forwarding decisions of one relay process. All times are the caller's seconds."""
 
     __slots__ = (
-        "_by_client",
-        "_by_header",
-        "_bytes_inward",
-        "_bytes_outward",
-        "_codec",
-        "_config",
-        "_directory",
-        "_drops",
-        "_face",
-        "_flows_refused",
-        "_headers",
-        "_ours",
-        "_out",
-        "_packets_inward",
-        "_packets_outward",
-        "_recovery",
-        "_table",
-        "_takeovers_refused",
+        "_by_client", "_by_header", "_bytes_inward", "_bytes_outward", "_codec", "_config",
+        "_directory", "_draining", "_drops", "_face", "_flows_refused", "_headers", "_ours", "_out",
+        "_packets_inward", "_packets_outward", "_recovery", "_table", "_takeovers_refused",
         "_upstreams",
-    )
+    )  # fmt: skip
 
     def __init__(self, config: RelayConfig, codec: TokenCodec, directory: Directory) -> None:
         if not config.publics and config.upstream_face is None:
@@ -124,6 +109,7 @@ class RelayCore:
         self._by_client = self._table.by_client
         self._by_header = self._table.by_header
         self._out: list[Datagram] = []
+        self._draining = False
 
         self._packets_inward = 0
         self._bytes_inward = 0
@@ -178,6 +164,11 @@ class RelayCore:
     def set_codec(self, codec: TokenCodec, now: float) -> None:
         """Use other token keys. Flows are not affected."""
         self._codec = codec
+
+    def drain(self, now: float) -> None:
+        """Take no new flows from now on: checks of unknown clients are dropped. For good."""
+        self._draining = True
+        self._table.close()
 
     # Inputs
 
@@ -315,6 +306,9 @@ class RelayCore:
         flow = self._by_client.get((source, local))
         if flow is not None:
             header = flow.header
+        elif self._draining:
+            self._drop(Drop.DRAINING)
+            return None
         else:
             try:
                 header = encode_header(source, local)
@@ -356,6 +350,9 @@ class RelayCore:
             owner = owner_in(ufrag, self._codec, self._directory)
             if isinstance(owner, Drop):
                 self._drop(owner)
+                return None
+            if flow is None and self._draining:
+                self._drop(Drop.DRAINING)
                 return None
             if flow is None:
                 pair = inner_header(data, 0, self._ours, self._directory)

@@ -82,6 +82,7 @@ class Drop(enum.IntEnum):
     FOREIGN_RELEASE = 14  # inside, release of a flow that the sender does not own
     UNLISTED_UPSTREAM = 15  # on or for the upstream face, a relay that was not configured
     NOT_WAITING = 16  # without a flow, and nothing to hope for from the store
+    DRAINING = 17  # a check of an unknown client, when no new flows are taken
 
     @property
     def label(self) -> str:

@@ -107,7 +107,7 @@ class Reply(enum.Enum):
     ADDED = "a flow was made"
     MOVED = "the flow was taken over by the sender"
     REFUSED = "a proven flow stayed with its owner"
-    FULL = "no room: every flow is proven"
+    FULL = "no flow was made: all there may be are proven, or the table is closed"
 
 
 @attrs.frozen(kw_only=True)
@@ -186,6 +186,7 @@ class FlowTable:
 
     __slots__ = (
         "_buckets",
+        "_closed",
         "_events",
         "_events_dropped",
         "_idle_timeout",
@@ -209,6 +210,7 @@ class FlowTable:
         if max_flows < 1 or not 0 < takeover_silence <= idle_timeout:
             raise UsageError("a flow table needs room and 0 < takeover_silence <= idle_timeout")
         self._max_flows = max_flows
+        self._closed = False
         self._idle_timeout = idle_timeout
         self._takeover_silence = takeover_silence
         self.by_client: dict[FlowKey, Flow] = {}
@@ -270,6 +272,8 @@ class FlowTable:
         flow = self.by_header.get(header)
         if flow is None:
             result = Reply.ADDED
+            if self._closed:
+                return Reply.FULL
             if len(self.by_client) >= self._max_flows and not self._make_room():
                 return Reply.FULL
             flow = Flow(client, public, header, owner, via)
@@ -308,6 +312,10 @@ class FlowTable:
             return False
         self._remove(flow, Removal.RELEASED)
         return True
+
+    def close(self) -> None:
+        """Make no flow from now on; those that are there stay until they end."""
+        self._closed = True
 
     def retain_owners(self, listed: Callable[[Address], bool]) -> None:
         """Remove the flows of owners that are no longer `listed`. O(n), for a changed directory."""
