@@ -22,6 +22,7 @@ from rtcproto.dtls.vetting import _NEXT
 from rtcproto.ice import IceConfig
 from rtcproto.ice.pair import TRANSITIONS
 from rtcproto.relay import RelayConfig
+from rtcproto.sctp import SctpConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "rtcproto"
@@ -104,7 +105,15 @@ PLAIN = {bool, int, float, str, tuple, frozenset, type(None)}
 
 SETTINGS = {
     cls.__name__: cls
-    for cls in (SessionConfig, EndpointConfig, RoutingConfig, IceConfig, DtlsConfig, RelayConfig)
+    for cls in (
+        SessionConfig,
+        EndpointConfig,
+        RoutingConfig,
+        IceConfig,
+        SctpConfig,
+        DtlsConfig,
+        RelayConfig,
+    )
 }
 
 

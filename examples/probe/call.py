@@ -23,6 +23,10 @@ from rtcproto.events import (
     AudioLost,
     AudioReceived,
     Connected,
+    DataChannelBufferLow,
+    DataChannelClosed,
+    DataChannelMessage,
+    DataChannelOpened,
     Event,
     PathChanged,
     SessionClosed,
@@ -209,6 +213,13 @@ class _Listener:
                 self.path, self.path_changes = event.remote, self.path_changes + 1
             case AudioLost():
                 pass  # counted by the session
+            case (
+                DataChannelOpened()
+                | DataChannelMessage()
+                | DataChannelBufferLow()
+                | DataChannelClosed()
+            ):
+                pass  # this client opens none, and has nothing to say on the server's
             case SessionClosed():
                 detail = f": {event.detail}" if event.detail else ""
                 self.reason = event.reason.value + detail

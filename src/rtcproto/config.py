@@ -19,6 +19,7 @@ from rtcproto.dtls import DtlsConfig, Identity
 from rtcproto.errors import UsageError
 from rtcproto.ice import IceConfig
 from rtcproto.routing import TokenCodec
+from rtcproto.sctp import SctpConfig
 from rtcproto.sdp import OPUS_PARAMETERS, Setup
 from rtcproto.sdp.lines import is_visible
 from rtcproto.srtp import Profile
@@ -145,6 +146,12 @@ class SessionConfig:
     )
 
     ice: IceConfig = attrs.field(factory=IceConfig, validator=_is(IceConfig))
+
+    # Data channels are offered and accepted with these settings; None: they are not,
+    # and a data section of the peer's is rejected.
+    sctp: SctpConfig | None = attrs.field(
+        factory=SctpConfig, validator=attrs.validators.optional(_is(SctpConfig))
+    )
 
     # An offerer that is never answered, a described session that nobody checks
     # (15 s, because each holds a place), one that is checked but never connected:

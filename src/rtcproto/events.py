@@ -13,6 +13,12 @@ from typing import TypeAlias
 import attrs
 
 from rtcproto._attrs import wire
+from rtcproto.datachannel import (
+    DataChannelBufferLow,
+    DataChannelClosed,
+    DataChannelMessage,
+    DataChannelOpened,
+)
 from rtcproto.datagram import Address
 
 __all__ = [
@@ -20,6 +26,10 @@ __all__ = [
     "AudioReceived",
     "CloseReason",
     "Connected",
+    "DataChannelBufferLow",
+    "DataChannelClosed",
+    "DataChannelMessage",
+    "DataChannelOpened",
     "Event",
     "PathChanged",
     "SessionClosed",
@@ -112,4 +122,14 @@ class SessionClosed:
     detail: str = ""
 
 
-Event: TypeAlias = Connected | PathChanged | AudioReceived | AudioLost | SessionClosed
+Event: TypeAlias = (
+    Connected
+    | PathChanged
+    | AudioReceived
+    | AudioLost
+    | DataChannelOpened
+    | DataChannelMessage
+    | DataChannelBufferLow
+    | DataChannelClosed
+    | SessionClosed
+)

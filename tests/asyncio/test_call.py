@@ -34,6 +34,57 @@ def stats(call: Call) -> Any:
     return call.stats()
 
 
+class Recorder:
+    """An endpoint that notes what it is told, but for the time."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        def note(*arguments: Any, **named: Any) -> int:
+            timeless = tuple(each for each in arguments if not isinstance(each, float))
+            self.told.append((verb, *timeless, named))
+            return 7
+
+        return note
+
+
+def test_data_channel_verbs_reach_the_session_and_leave_at_once() -> None:
+    """The same as the endpoint's without id and time; each is followed by a flush."""
+    endpoint: Any = Recorder()
+    flushes: list[int] = []
+    call = Call("id", endpoint, lambda: flushes.append(len(endpoint.told)), None)
+    assert call.open_channel("chat", protocol="p", ordered=False, lifetime=0.5) == 7
+    call.send_message(7, "hello")
+    assert call.buffered_amount(7) == 7
+    call.set_buffered_amount_low_threshold(7, 100)
+    call.close_channel(7)
+    parameters = {
+        "protocol": "p",
+        "ordered": False,
+        "max_retransmits": None,
+        "lifetime": 0.5,
+        "negotiated": None,
+    }
+    assert endpoint.told == [
+        ("open_channel", "id", "chat", parameters),
+        ("send_message", "id", 7, "hello", {}),
+        ("buffered_amount", "id", 7, {}),
+        ("set_buffered_amount_low_threshold", "id", 7, 100, {}),
+        ("close_channel", "id", 7, {}),
+    ]
+    assert flushes == [1, 2, 5]
+
+
+def test_data_channel_verbs_after_the_end_go_nowhere() -> None:
+    """A slow reader may answer a message of a call that is over."""
+    call = make()
+    call.deliver(SessionClosed(reason=CloseReason.PEER))
+    call.send_message(1, "late")
+    call.close_channel(1)
+    assert call.buffered_amount(1) == 0
+
+
 def make(handler: Any = None) -> Call:
     """A call of no driver."""
     endpoint: Any = Counters()

@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 
 from rtcproto.config import EndpointConfig, RoutingConfig, SessionConfig
+from rtcproto.datachannel import (
+    DataChannelBufferLow,
+    DataChannelClosed,
+    DataChannelMessage,
+    DataChannelOpened,
+)
 from rtcproto.datagram import Address
 from rtcproto.dtls import Identity
 from rtcproto.endpoint import Endpoint, SessionId
 from rtcproto.endpoint.endpoint import MAX_UFRAG_DRAWS
-from rtcproto.endpoint.entries import PATH_TAKEOVER
+from rtcproto.endpoint.entries import PATH_TAKEOVER, may_take_over
 from rtcproto.errors import CapacityExceeded, DescriptionRefused, ParseError, UsageError
 from rtcproto.events import AudioReceived, CloseReason, Connected, SessionClosed
 from rtcproto.routing import EncipheredTokenCodec, encode_header, parse_header
@@ -100,6 +106,58 @@ def test_each_session_hears_its_own_client() -> None:
     assert len(scene.endpoint) == 5
     assert len({session_id for session_id, _ in calls}) == 5
     assert all(len(bytes.fromhex(session_id)) == 16 for session_id, _ in calls)
+
+
+def test_data_channels_of_each_session() -> None:
+    """Verbs take the session's id; messages of one client never come to another's."""
+    scene = Scene()
+    calls = [scene.connect() for _ in range(3)]
+    endpoint, now = scene.endpoint, scene.world.now
+    channels = [
+        endpoint.open_channel(session_id, f"to {number}", now, protocol="p", ordered=False)
+        for number, (session_id, _) in enumerate(calls)
+    ]
+    scene.world.run_for(0.1)
+    for number, ((session_id, client), channel) in enumerate(zip(calls, channels, strict=True)):
+        (opened,) = client.events_of(DataChannelOpened)
+        assert (opened.label, opened.protocol) == (f"to {number}", "p")
+        assert not opened.parameters.ordered
+        endpoint.set_buffered_amount_low_threshold(session_id, channel, 0)
+        endpoint.send_message(session_id, channel, bytes(100_000), scene.world.now)
+        assert endpoint.buffered_amount(session_id, channel) > 0
+        client.machine.send_message(opened.channel, f"from {number}", scene.world.now)
+    scene.world.run_for(1.0)
+    for number, ((session_id, client), channel) in enumerate(zip(calls, channels, strict=True)):
+        (message,) = scene.events(session_id, DataChannelMessage)
+        assert message.data == f"from {number}"
+        assert len(client.events_of(DataChannelMessage)) == 1
+        assert len(scene.events(session_id, DataChannelBufferLow)) == 1
+        endpoint.close_channel(session_id, channel, scene.world.now)
+    scene.world.run_for(1.0)
+    for session_id, client in calls:
+        assert len(scene.events(session_id, DataChannelClosed)) == 1
+        assert len(client.events_of(DataChannelClosed)) == 1
+
+
+def test_messages_to_a_session_that_has_just_ended_go_nowhere() -> None:
+    """Its last event may still wait to be read; later, the id is unknown."""
+    scene = Scene()
+    session_id, _ = scene.connect()
+    channel = scene.endpoint.open_channel(session_id, "x", scene.world.now)
+    scene.endpoint.close_session(session_id, scene.world.now)
+    scene.endpoint.send_message(session_id, channel, "late", scene.world.now)
+    scene.endpoint.close_channel(session_id, channel, scene.world.now)
+    scene.world.run_for(0.1)
+    scene.endpoint.next_events()
+    scene.endpoint.next_events()
+    for verb in (
+        lambda: scene.endpoint.send_message(session_id, channel, "x", scene.world.now),
+        lambda: scene.endpoint.close_channel(session_id, channel, scene.world.now),
+        lambda: scene.endpoint.open_channel(session_id, "x", scene.world.now),
+        lambda: scene.endpoint.buffered_amount(session_id, channel),
+    ):
+        with pytest.raises(UsageError, match="no session"):
+            verb()
 
 
 def test_an_endpoint_calls_out() -> None:
@@ -493,5 +551,5 @@ class TestTakeOver:
         entry = scene.endpoint._entries[first_id]
         path = (("192.0.2.1", 5000), SERVER)
         heard = entry.paths[path].last_heard
-        assert not scene.endpoint._may_take_over(entry, path, heard + PATH_TAKEOVER - 0.01)
-        assert scene.endpoint._may_take_over(entry, path, heard + PATH_TAKEOVER)
+        assert not may_take_over(entry, path, heard + PATH_TAKEOVER - 0.01)
+        assert may_take_over(entry, path, heard + PATH_TAKEOVER)

@@ -284,15 +284,16 @@ def test_the_buffer_is_full_and_empties() -> None:
     assert pair.first.buffered_amount(1) == 0
 
 
-def test_the_peers_limit_may_come_later() -> None:
-    """The answer says it; 0 stands for any size."""
-    pair = AssociationPair(GOOD, first=SctpConfig())
+def test_the_peers_port_and_limit_may_come_later() -> None:
+    """The answer says them; 0 stands for any size. They stand once the association does."""
+    pair = AssociationPair(GOOD, first=SctpConfig(), second=attrs.evolve(CONFIG, port=6000))
+    pair.first.set_remote(6000, 1000)
+    assert pair.first.remote_max_message_size == 1000
+    pair.first.set_remote(6000, 0)
     pair.connect()
-    with pytest.raises(UsageError):
-        pair.send(bytes(65_537))
-    pair.first.set_remote_max_message_size(0)
-    assert pair.first.remote_max_message_size == 0
     pair.send(bytes(65_537))
+    with pytest.raises(UsageError, match="ESTABLISHED"):
+        pair.first.set_remote(6000, 1000)
 
 
 def test_a_slow_reader_is_not_overrun() -> None:

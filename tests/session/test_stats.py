@@ -57,6 +57,8 @@ def test_as_dict_is_plain_json() -> None:
         inbound_rtp=(receive_stats(),),
         outbound_rtp=OutboundRtpStats(ssrc=1, packets_sent=2, bytes_sent=3),
         remote_inbound_rtp=None,
+        data_channels=(),
+        sctp_transport=None,
         phases=SetupPhases(first_check=0.1),
     )
     plain = stats.as_dict()

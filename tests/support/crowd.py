@@ -75,8 +75,8 @@ class Crowd:
     def call(self) -> Caller:
         """One more caller: the offer is answered, nothing is sent yet."""
         session_id, answer = self.endpoint.accept_offer(self._offer, self.now)
-        (ufrag,) = re.findall(r"a=ice-ufrag:(\S+)", answer)
-        (password,) = re.findall(r"a=ice-pwd:(\S+)", answer)
+        (ufrag,) = set(re.findall(r"a=ice-ufrag:(\S+)", answer))
+        (password,) = set(re.findall(r"a=ice-pwd:(\S+)", answer))
         number = len(self.callers)
         address = (f"192.0.2.{1 + number // 50_000}", 10_000 + number % 50_000)
         check = RequestTemplate(

@@ -77,9 +77,70 @@ class Call:
         )
         self._flush()
 
+    def open_channel(
+        self,
+        label: str,
+        *,
+        protocol: str = "",
+        ordered: bool = True,
+        max_retransmits: int | None = None,
+        lifetime: float | None = None,
+        negotiated: int | None = None,
+    ) -> int:
+        """Open a data channel; see `Session.open_channel`."""
+        channel = self._endpoint.open_channel(
+            self.id,
+            label,
+            time.monotonic(),
+            protocol=protocol,
+            ordered=ordered,
+            max_retransmits=max_retransmits,
+            lifetime=lifetime,
+            negotiated=negotiated,
+        )
+        self._flush()
+        return channel
+
+    def send_message(self, channel: int, data: str | bytes) -> None:
+        """Send one message on a data channel; see `Session.send_message`.
+
+        No effect once the call is over.
+        """
+        if self.closed is None:
+            self._endpoint.send_message(self.id, channel, data, time.monotonic())
+            self._flush()
+
+    def buffered_amount(self, channel: int) -> int:
+        """Bytes waiting on a data channel, 0 after the call; see `Session.buffered_amount`."""
+        return 0 if self.closed else self._endpoint.buffered_amount(self.id, channel)
+
+    def set_buffered_amount_low_threshold(self, channel: int, amount: int) -> None:
+        """Set a low-water mark; see `Session.set_buffered_amount_low_threshold`."""
+        self._endpoint.set_buffered_amount_low_threshold(self.id, channel, amount)
+
+    def close_channel(self, channel: int) -> None:
+        """Close a data channel; see `Session.close_channel`. No effect once the call is over."""
+        if self.closed is None:
+            self._endpoint.close_channel(self.id, channel, time.monotonic())
+            self._flush()
+
     def accept_answer(self, answer: str) -> None:
         """Apply the peer's answer to an offer of ours; see `Session.accept_answer`."""
         self._endpoint.accept_answer(self.id, answer, time.monotonic())
+        self._flush()
+
+    def restart_ice(self, fragment: str) -> str:
+        """Restart ICE with the peer's fragment; ours. See `Session.restart_ice`.
+
+        Raises as that does, and UsageError once the call is over.
+        """
+        answer = self._endpoint.restart_ice(self.id, fragment, time.monotonic())
+        self._flush()
+        return answer
+
+    def add_candidates(self, fragment: str) -> None:
+        """Take candidates that the peer found later; see `Session.add_candidates`."""
+        self._endpoint.add_candidates(self.id, fragment, time.monotonic())
         self._flush()
 
     def close(self) -> None:

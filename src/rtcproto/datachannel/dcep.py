@@ -48,6 +48,8 @@ class Open:
     priority: int = 256
 
     def __attrs_post_init__(self) -> None:
+        if not all(isinstance(text, str) for text in (self.label, self.protocol)):
+            raise UsageError("label and protocol are text")
         if self.max_retransmits is not None and self.lifetime is not None:
             raise UsageError("a channel limits retransmissions or lifetime, not both")
         for limit in (self.max_retransmits, self.lifetime):

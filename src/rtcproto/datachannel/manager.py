@@ -235,9 +235,14 @@ class ChannelManager:
         if found is None or found.state is not ChannelState.OPEN:
             raise UsageError("the channel is not open")
         if isinstance(data, str):
-            payload = data.encode()
+            try:
+                payload = data.encode()
+            except UnicodeEncodeError:
+                raise UsageError("text must be what UTF-8 can carry") from None
             ppid = PayloadProtocol.STRING if payload else PayloadProtocol.STRING_EMPTY
         else:
+            if not isinstance(data, bytes):
+                raise UsageError(f"a message is str or bytes, not {type(data).__name__}")
             payload = data
             ppid = PayloadProtocol.BINARY if payload else PayloadProtocol.BINARY_EMPTY
         if self._max_message_size and len(payload) > self._max_message_size:

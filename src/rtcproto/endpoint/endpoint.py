@@ -113,6 +113,10 @@ class Endpoint:
         ended = self._ending.get(session_id) or self._ended.get(session_id)
         return (ended or self._entry(session_id).session).stats(now)
 
+    def buffered_amount(self, session_id: SessionId, channel: int) -> int:
+        """Bytes waiting on a data channel; see `Session.buffered_amount`."""
+        return self._entry(session_id).session.buffered_amount(channel)
+
     def endpoint_stats(self) -> EndpointStats:
         """The endpoint's own counters."""
         return EndpointStats(
@@ -161,6 +165,8 @@ class Endpoint:
             self._fence(entry, error)
             return
         if authentic:
+            if entry.next_ufrag is not None and entry.next_ufrag == peek_server_ufrag(data):
+                self._retire_ufrag(entry)
             route = entry.paths.get(path)
             if route is None or self._paths.owners.get(path) is not entry:
                 route = self._paths.adopt(entry, path, now)
@@ -206,6 +212,28 @@ class Endpoint:
         entry.session.accept_answer(answer, now)
         self._drain(entry, now)
 
+    def restart_ice(self, session_id: SessionId, fragment: str, now: float) -> str:
+        """Restart a session's ICE; see `Session.restart_ice`, which says what it raises.
+
+        The new ufrag leads here like the first one, through relays too. Until the peer
+        uses it both do; a further restart takes the place of one that was not used.
+        """
+        entry = self._entry(session_id)
+        ufrag = self._draw_ufrag()
+        answer = entry.session.restart_ice(fragment, now, ufrag=ufrag)
+        if entry.next_ufrag is not None:
+            del self._by_ufrag[entry.next_ufrag]
+        entry.next_ufrag = ufrag.encode("ascii")
+        self._by_ufrag[entry.next_ufrag] = entry
+        self._drain(entry, now)
+        return answer
+
+    def add_candidates(self, session_id: SessionId, fragment: str, now: float) -> None:
+        """Give a session candidates of its peer; see `Session.add_candidates`."""
+        entry = self._entry(session_id)
+        entry.session.add_candidates(fragment, now)
+        self._drain(entry, now)
+
     def send_audio(
         self,
         session_id: SessionId,
@@ -218,17 +246,62 @@ class Endpoint:
         voice: bool = False,
     ) -> None:
         """Send one Opus packet in a session; see `Session.send_audio`."""
-        entry = self._entries.get(session_id)
+        entry = self._find(session_id)
         if entry is None:
-            if session_id in self._ended or session_id in self._ending:
-                # The caller may be at an event before the one that says so.
-                return
-            raise UsageError("no session with this id")
+            return
         entry.session.send_audio(
             payload, now, timestamp=timestamp, marker=marker, level=level, voice=voice
         )
         # Neither an event nor a deadline comes of it.
         self._take_datagrams(entry, now)
+
+    def open_channel(
+        self,
+        session_id: SessionId,
+        label: str,
+        now: float,
+        *,
+        protocol: str = "",
+        ordered: bool = True,
+        max_retransmits: int | None = None,
+        lifetime: float | None = None,
+        negotiated: int | None = None,
+    ) -> int:
+        """Open a data channel in a session; see `Session.open_channel`."""
+        entry = self._entry(session_id)
+        channel = entry.session.open_channel(
+            label,
+            now,
+            protocol=protocol,
+            ordered=ordered,
+            max_retransmits=max_retransmits,
+            lifetime=lifetime,
+            negotiated=negotiated,
+        )
+        self._drain(entry, now)
+        return channel
+
+    def send_message(
+        self, session_id: SessionId, channel: int, data: str | bytes, now: float
+    ) -> None:
+        """Send one message on a data channel; see `Session.send_message`."""
+        entry = self._find(session_id)
+        if entry is not None:
+            entry.session.send_message(channel, data, now)
+            self._drain(entry, now)
+
+    def set_buffered_amount_low_threshold(
+        self, session_id: SessionId, channel: int, amount: int
+    ) -> None:
+        """Set a low-water mark; see `Session.set_buffered_amount_low_threshold`."""
+        self._entry(session_id).session.set_buffered_amount_low_threshold(channel, amount)
+
+    def close_channel(self, session_id: SessionId, channel: int, now: float) -> None:
+        """Close a data channel; see `Session.close_channel`."""
+        entry = self._find(session_id)
+        if entry is not None:
+            entry.session.close_channel(channel, now)
+            self._drain(entry, now)
 
     def close_session(self, session_id: SessionId, now: float) -> None:
         """End one session; no effect if it is unknown or over."""
@@ -265,6 +338,13 @@ class Endpoint:
     def _entry(self, session_id: SessionId) -> Entry:
         entry = self._entries.get(session_id)
         if entry is None:
+            raise UsageError("no session with this id")
+        return entry
+
+    def _find(self, session_id: SessionId) -> Entry | None:
+        """The entry; None for a session whose end the caller may not have come to yet."""
+        entry = self._entries.get(session_id)
+        if entry is None and session_id not in self._ended and session_id not in self._ending:
             raise UsageError("no session with this id")
         return entry
 
@@ -331,6 +411,12 @@ class Endpoint:
         if deadline is not None and (entry.armed is None or deadline < entry.armed):
             self._deadlines.arm(entry, deadline, len(self._entries))
 
+    def _retire_ufrag(self, entry: Entry) -> None:
+        """The peer has begun to use the new credentials: the old ones lead nowhere."""
+        assert entry.next_ufrag is not None, "a restart is under way"
+        del self._by_ufrag[entry.ufrag]
+        entry.ufrag, entry.next_ufrag = entry.next_ufrag, None
+
     def _settle(self, entry: Entry) -> None:
         if entry.connecting:
             entry.connecting = False
@@ -341,6 +427,8 @@ class Endpoint:
             return
         self._ending[entry.id] = entry.session
         del self._by_ufrag[entry.ufrag]
+        if entry.next_ufrag is not None:
+            del self._by_ufrag[entry.next_ufrag]
         self._out += self._paths.release(entry)
         self._deadlines.disarm(entry)
         self._settle(entry)

@@ -15,7 +15,16 @@ import attrs
 from rtcproto.datagram import Address, Datagram
 from rtcproto.session import Session
 
-__all__ = ["MAX_PATHS", "PATH_TAKEOVER", "Entry", "Path", "PathTable", "Route", "SessionId"]
+__all__ = [
+    "MAX_PATHS",
+    "PATH_TAKEOVER",
+    "Entry",
+    "Path",
+    "PathTable",
+    "Route",
+    "SessionId",
+    "may_take_over",
+]
 
 SessionId: TypeAlias = str
 Path: TypeAlias = tuple[Address, Address | None]
@@ -46,6 +55,8 @@ class Entry:
     id: SessionId
     session: Session
     ufrag: bytes
+    # The one of an ICE restart under way, beside the present one until it is used.
+    next_ufrag: bytes | None = None
     paths: dict[Path, Route] = attrs.field(factory=dict)
     # The deadline that counts, and its number in the heap (0: none).
     armed: float | None = None
@@ -69,7 +80,7 @@ class PathTable:
                 self._forget_oldest(entry)
             route = entry.paths[path] = Route(None, b"", now)
         owner = self.owners.get(path)
-        if owner is None or owner is entry or _may_take_over(owner, path, now):
+        if owner is None or owner is entry or may_take_over(owner, path, now):
             self.owners[path] = entry
         return route
 
@@ -96,7 +107,8 @@ class PathTable:
             del self.owners[path]
 
 
-def _may_take_over(owner: Entry, path: Path, now: float) -> bool:
+def may_take_over(owner: Entry, path: Path, now: float) -> bool:
+    """Whether another session may own `path` from now on."""
     if not owner.session.is_proven(path):
         return True
     return now - owner.paths[path].last_heard >= PATH_TAKEOVER

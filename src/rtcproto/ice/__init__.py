@@ -22,6 +22,7 @@ from rtcproto.ice.contract import (
     PathSelected,
     PathValidated,
 )
+from rtcproto.ice.generations import IceGenerations
 from rtcproto.ice.lite import IceLite
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "IceAgent",
     "IceConfig",
     "IceEvent",
+    "IceGenerations",
     "IceLite",
     "IceMachine",
     "IceStats",

@@ -218,7 +218,7 @@ class IceAgent:
         """Set the peer's credentials and first candidates; the first check leaves at once.
 
         Raises `UsageError` if they are set already: another peer, or an ICE
-        restart, is another agent.
+        restart (`successor`), is another agent.
         """
         self._require_open()
         if self._binding.remote is not None:
@@ -243,6 +243,14 @@ class IceAgent:
         self._require_open()
         if self._add_remote(candidate):
             self._finish(self._advance_clock(now))
+
+    def successor(self, local: Credentials, now: float) -> IceAgent:
+        """A new agent for an ICE restart: RFC 8445 section 9 keeps the role."""
+        agent = IceAgent(self._config, local, self._role.controlling, self._entropy, now)
+        for base, candidate in self._locals.hosts:
+            if base is not None:
+                agent.add_local_candidate(candidate, now)
+        return agent
 
     def close(self, now: float) -> None:
         """Stop everything; what was queued is dropped and nothing is sent afterwards."""

@@ -149,6 +149,13 @@ class IceMachine(Protocol):
     def add_remote_candidate(self, candidate: Candidate, now: float) -> None:
         """Add a trickled candidate; dropped beyond `IceConfig.max_remote_candidates`."""
 
+    def successor(self, local: Credentials, now: float) -> IceMachine:
+        """A new machine for an ICE restart: nothing learned, `local` the new credentials.
+
+        Its role and its own candidates are this one's, RFC 8445 section 9, and what it may
+        send comes out of this one's budget.
+        """
+
     def receive_datagram(
         self, data: bytes, source: Address, now: float, local: Address | None = None
     ) -> bool:

@@ -91,15 +91,16 @@ REASONS = (
 class IceLite:
     """One session's lite agent; implements `IceMachine`. See the module's theory of operation.
 
-    `local` are our credentials, `entropy` gives transaction ids. Raises
-    `UsageError` for credentials shorter or longer than RFC 8839 section 5.4
-    allows.
+    `local` are our credentials, `entropy` gives transaction ids, `credit` the bytes that
+    may be sent before any came. Raises `UsageError` for credentials shorter or
+    longer than RFC 8839 section 5.4 allows.
     """
 
     __slots__ = (
         "_candidates",
         "_closed",
         "_config",
+        "_entropy",
         "_key",
         "_memory",
         "_now",
@@ -122,11 +123,13 @@ class IceLite:
         local: Credentials,
         entropy: Callable[[int], bytes],
         now: float,
+        credit: int = ALLOWANCE,
     ) -> None:
         # RFC 8839 section 5.4: at least 4 and 22 characters; 32 and 256 at most.
         if not 4 <= len(local.ufrag) <= 32 or not 22 <= len(local.pwd) <= 256:
             raise UsageError("a ufrag has 4 to 32 characters, a password 22 to 256")
         self._config = config
+        self._entropy = entropy
         self._now = now
         self._closed = False
 
@@ -141,7 +144,7 @@ class IceLite:
         # Paths; transaction ids that came; requests of our own.
         self._paths = PathTable(config.max_paths, config.consent_timeout)
         self._memory = TransactionMemory(config.max_transactions)
-        self._prover = Prover(config, entropy, ALLOWANCE)
+        self._prover = Prover(config, entropy, credit)
 
         # Outputs and counters.
         self._timers: TimerTable[Timer] = TimerTable()
@@ -266,6 +269,10 @@ class IceLite:
         self._advance(now)
         if len(self._candidates) < self._config.max_remote_candidates:
             self._candidates.append(candidate)
+
+    def successor(self, local: Credentials, now: float) -> IceLite:
+        """A new agent for an ICE restart, with half of this one's budget."""
+        return IceLite(self._config, local, self._entropy, now, self._prover.halve())
 
     def close(self, now: float) -> None:
         """Forget everything that was queued; nothing is sent or reported afterwards."""

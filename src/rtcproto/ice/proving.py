@@ -124,6 +124,12 @@ class Prover:
         # there to be spent in a second, towards addresses that were not asked.
         self._credit = min(self._credit + size, ALLOWANCE)
 
+    def halve(self) -> int:
+        """Give half of the credit away: how much that is."""
+        given = self._credit // 2
+        self._credit -= given
+        return given
+
     def ask(self, state: PathState, now: float) -> bytes | None:
         """A fresh check came on this path: the request that is due, or None."""
         if state.proving is not None or self._request is None:

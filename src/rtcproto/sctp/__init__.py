@@ -18,6 +18,7 @@ from rtcproto.sctp.events import (
     SctpStats,
     StreamsReset,
 )
+from rtcproto.sctp.handshake import parse_init
 
 __all__ = [
     "Association",
@@ -33,4 +34,5 @@ __all__ = [
     "SctpEvent",
     "SctpStats",
     "StreamsReset",
+    "parse_init",
 ]

@@ -76,8 +76,8 @@ class Association:
     """See the module. `now` is the last parameter of every verb and input, in seconds."""
 
     __slots__ = ("_attempts", "_config", "_control", "_dropped", "_entropy", "_events",
-                 "_max_out", "_now", "_octets_in", "_packets_in", "_setup",
-                 "_state", "_timers", "_transfer", "_writer")  # fmt: skip
+                 "_max_out", "_now", "_octets_in", "_packets_in", "_remote_port",
+                 "_setup", "_state", "_timers", "_transfer", "_writer")  # fmt: skip
 
     def __init__(self, config: SctpConfig, entropy: Callable[[int], bytes], now: float) -> None:
         self._config = config
@@ -92,6 +92,7 @@ class Association:
         self._attempts = 0
         # Chunks for the next packet, and packets.
         self._control: list[bytes] = []
+        self._remote_port = config.remote_port
         self._writer = Writer(config.port, config.remote_port)
         self._events: list[SctpEvent] = []
         self._packets_in = self._octets_in = self._dropped = 0
@@ -146,9 +147,16 @@ class Association:
         self._establish(agreement, now)
         self._flush(now)
 
-    def set_remote_max_message_size(self, size: int) -> None:
-        """What the peer's description says, if it was not known at first; 0 for any size."""
-        self._max_out = size
+    def set_remote(self, port: int, max_message_size: int) -> None:
+        """What the peer's description says, if it was not known at first; 0 for any size.
+
+        `UsageError` unless CLOSED.
+        """
+        if self._state is not State.CLOSED:
+            raise UsageError(f"set_remote() in state {self._state.name}")
+        self._max_out = max_message_size
+        self._remote_port = port
+        self._writer = Writer(self._config.port, port)
 
     def send_message(
         self,
@@ -221,7 +229,7 @@ class Association:
             return
         try:
             packet = Packet.parse(data, self._config.zero_checksum)
-            ports = (self._config.remote_port, self._config.port)
+            ports = (self._remote_port, self._config.port)
             if not admits(packet, ports, self._setup.tag, self._writer.tag):
                 raise ParseError("sctp", "not for this association")
         except ParseError:

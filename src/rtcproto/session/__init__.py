@@ -5,6 +5,7 @@ from rtcproto.session.session import Session
 from rtcproto.session.stats import (
     OutboundRtpStats,
     RemoteInboundRtpStats,
+    SctpTransportStats,
     SessionStats,
     SetupPhases,
     TransportStats,
@@ -13,6 +14,7 @@ from rtcproto.session.stats import (
 __all__ = [
     "OutboundRtpStats",
     "RemoteInboundRtpStats",
+    "SctpTransportStats",
     "Session",
     "SessionState",
     "SessionStats",

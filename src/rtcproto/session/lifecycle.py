@@ -85,6 +85,13 @@ class Lifecycle:
         if self.state is not SessionState.NEW:
             raise UsageError("the session already has a description")
 
+    def require_described(self) -> None:
+        """Raise UsageError unless both descriptions are known and the session is not over."""
+        if self.closed:
+            raise UsageError("the session is closed")
+        if self.state is SessionState.NEW:
+            raise UsageError("the session has no description of the peer")
+
     # Moves
 
     def clamp(self, now: float) -> float:

@@ -7,18 +7,20 @@ waits for its answer.
 
 from __future__ import annotations
 
-import base64
 from typing import Any, TypeAlias
 
 import attrs
 
 from rtcproto.config import SessionConfig
 from rtcproto.dtls import Fingerprint, Role
-from rtcproto.errors import DescriptionRefused, ParseError, UsageError
-from rtcproto.ice import Candidate, Credentials, host_candidate, is_routable
+from rtcproto.errors import DescriptionRefused, UsageError
+from rtcproto.ice import Candidate, Credentials, host_candidate
+from rtcproto.sctp import parse_init
 from rtcproto.sdp import (
     AnswerConfig,
     AudioNegotiated,
+    DataConfig,
+    DataNegotiated,
     Negotiated,
     OfferConfig,
     SdpCandidate,
@@ -29,6 +31,7 @@ from rtcproto.sdp import (
     negotiate,
     parse,
 )
+from rtcproto.session.trickle import draw_credentials, usable_candidates
 
 __all__ = ["Negotiation", "RemoteDescription"]
 
@@ -44,20 +47,24 @@ class RemoteDescription:
     fingerprints: tuple[Fingerprint, ...]
     role: Role
     audio: AudioNegotiated
+    data: DataNegotiated | None = None
 
 
 class Negotiation:
-    """One offer/answer exchange. `ufrag` is random by default; `ssrc` is the audio's we send."""
+    """One offer/answer exchange.
 
-    __slots__ = ("_config", "_offer", "_session_id", "_ssrc", "credentials", "local")
+    `ufrag` is random by default; `ssrc` is the audio's we send; `init` our SCTP INIT
+    chunk, None without data channels.
+    """
 
-    def __init__(self, config: SessionConfig, ufrag: str | None, ssrc: int) -> None:
+    __slots__ = ("_config", "_init", "_offer", "_session_id", "_ssrc", "credentials", "local")
+
+    def __init__(
+        self, config: SessionConfig, ufrag: str | None, ssrc: int, init: bytes | None = None
+    ) -> None:
         self._config = config
-        # RFC 8839 section 5.4 wants 24 and 128 random bits at least; here 48 and 192.
-        self.credentials = Credentials(
-            base64.b64encode(config.entropy(6)).decode("ascii") if ufrag is None else ufrag,
-            base64.b64encode(config.entropy(24)).decode("ascii"),
-        )
+        self._init = init
+        self.credentials = draw_credentials(config, ufrag)
         self._ssrc = ssrc
         # RFC 9429 section 5.2.1: 64 bits, the highest one zero.
         self._session_id = int.from_bytes(config.entropy(8), "big") >> 1
@@ -122,6 +129,7 @@ class Negotiation:
             "cname": self._config.cname,
             "session_id": self._session_id,
             "opus_parameters": self._config.opus_parameters,
+            "data": self._data(),
             "candidates": tuple(
                 # Both sides of the conversion speak RFC 8839's grammar.
                 SdpCandidate.parse(str(candidate).partition(":")[2], 0)
@@ -129,29 +137,31 @@ class Negotiation:
             ),
         }
 
+    def _data(self) -> DataConfig | None:
+        sctp = self._config.sctp
+        if sctp is None:
+            return None
+        return DataConfig(port=sctp.port, max_message_size=sctp.max_message_size, init=self._init)
+
     def _remote(self, negotiated: Negotiated) -> RemoteDescription:
+        data = negotiated.data
+        if data is not None and data.remote_init is not None:
+            # SNAP: to refuse it now is better than to find out after the handshake.
+            parse_init(data.remote_init)
         return RemoteDescription(
             credentials=Credentials(negotiated.remote_ufrag, negotiated.remote_pwd),
             # A lite agent sends no checks and never looks at them: nobody can aim it.
-            candidates=() if self._config.ice_lite else self._routable(negotiated),
+            candidates=()
+            if self._config.ice_lite
+            else usable_candidates(negotiated.remote_candidates, self._config),
             fingerprints=tuple(
                 Fingerprint(algorithm=entry.algorithm, value=entry.value)
                 for entry in negotiated.remote_fingerprints
             ),
             role=Role.CLIENT if negotiated.local_setup is Setup.ACTIVE else Role.SERVER,
             audio=negotiated.audio,
+            data=data,
         )
-
-    def _routable(self, negotiated: Negotiated) -> tuple[Candidate, ...]:
-        candidates = []
-        for described in negotiated.remote_candidates:
-            try:
-                candidate = Candidate.parse(str(described))
-            except ParseError:
-                continue  # kept by SDP for its round trip, of no use to ICE
-            if is_routable(candidate, allow_loopback=self._config.allow_loopback):
-                candidates.append(candidate)
-        return tuple(candidates)
 
 
 def _require_text(text: object) -> None:

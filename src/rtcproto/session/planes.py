@@ -4,11 +4,11 @@ Called by `Session`, which is the face; here is what happens behind it. Knows
 which plane acts on whose events and nothing of how any of them works.
 
 Theory of operation: control crosses planes twice: *keys ready* (transport to
-media) and *path changed or lost* (transport to all). Every input ends in `pump` or
-its media half, which drain the planes; nothing else moves data between them. The
-gate order is an invariant: no DTLS but on a validated path, no SRTP before the
-fingerprint matched, no media but to a proven path, and no datagram that fails
-its MAC or tag changes anything.
+media and data) and *path changed or lost* (transport to all). Every input ends in
+`pump` or its media half, which drain the planes; nothing else moves data between
+them. The gate order is an invariant: no DTLS but on a validated path, no SRTP and no
+SCTP before the fingerprint matched, neither but to a proven path, and no datagram
+that fails its MAC or tag changes anything.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import assert_never
 from rtcproto.config import SessionConfig
 from rtcproto.datagram import Datagram
 from rtcproto.demux import Kind
-from rtcproto.dtls import DataReceived, DtlsClosed, HandshakeCompleted
+from rtcproto.dtls import DataReceived, DtlsClosed, HandshakeCompleted, Role
 from rtcproto.events import CloseReason, Connected, Event, PathChanged, SessionClosed
 from rtcproto.ice import Credentials, Path, PathLost, PathProven, PathSelected, PathValidated
+from rtcproto.sctp import Association
+from rtcproto.session.data import DataPlane
 from rtcproto.session.lifecycle import Lifecycle
 from rtcproto.session.media import MediaPlane
 from rtcproto.session.negotiation import RemoteDescription
@@ -30,23 +32,37 @@ __all__ = ["Planes"]
 
 
 class Planes:
-    """Transport and media of one session, and what came out of them (`out`, `events`).
+    """Transport, media and data of one session, and what came out of them (`out`, `events`).
 
-    `connected` is the event with that name once it happened.
+    `connected` is the event with that name once it happened. `data` is None unless
+    both descriptions agreed on data channels; `association` waits for that.
     """
 
-    __slots__ = ("_cipher", "_life", "connected", "events", "media", "out", "transport")
+    __slots__ = (
+        "_association",
+        "_cipher",
+        "_life",
+        "connected",
+        "data",
+        "events",
+        "media",
+        "out",
+        "transport",
+    )
 
     def __init__(
         self,
         config: SessionConfig,
         media: MediaPlane,
+        association: Association | None,
         credentials: Credentials,
         life: Lifecycle,
         now: float,
     ) -> None:
         self._life = life
+        self._association = association
         self.media = media
+        self.data: DataPlane | None = None
         self.transport = TransportPlane(config, credentials, now)
         self._cipher = ""
         self.connected: Connected | None = None
@@ -59,6 +75,10 @@ class Planes:
         """Both sides are described."""
         self._life.described(now)
         self.media.negotiate(remote.audio)
+        association, self._association = self._association, None
+        if remote.data is not None:
+            assert association is not None, "data is only accepted with settings for it"
+            self.data = DataPlane(association, remote.data, remote.role is Role.CLIENT)
         self.transport.start(remote, now)
         self.pump(now)
 
@@ -76,6 +96,8 @@ class Planes:
         """Act on the planes' deadlines at or before `now`."""
         self.transport.handle_timer(now)
         self.media.handle_timer(now)
+        if self.data is not None:
+            self.data.handle_timer(now)
         self.pump(now)
 
     def finish(self, reason: CloseReason, now: float, detail: str = "") -> None:
@@ -88,23 +110,32 @@ class Planes:
         self.transport.close(now)
         self.out += self.transport.datagrams_to_send()
         self.transport.next_events()
+        if self.data is not None:
+            self.data.close()
+            self.events += self.data.next_events()
         self._life.ended()
         self.events.append(SessionClosed(reason=reason, detail=detail))
 
     def get_timer(self) -> float | None:
         """The planes' next deadline, or None."""
-        media, transport = self.media.get_timer(), self.transport.get_timer()
-        if media is None or transport is None:
-            return transport if media is None else media
-        return min(media, transport)
+        deadline = self.transport.get_timer()
+        for plane in (self.media, self.data):
+            other = None if plane is None else plane.get_timer()
+            if other is not None and (deadline is None or other < deadline):
+                deadline = other
+        return deadline
 
     # The pump
 
     def pump(self, now: float) -> None:
         """Move what the planes have for each other, and collect what they have for outside."""
-        # Transport first: the keys and paths it yields are what media acts on.
+        # Transport first: the keys and paths it yields are what the others act on.
         for event in self.transport.next_events():
             self._on_transport(event, now)
+        if self.data is not None and not self._life.closed:
+            self.events += self.data.next_events()
+            if packets := self.data.packets_to_send():  # SCTP wants DTLS
+                self.transport.send_data(packets, now)
         self.out += self.transport.datagrams_to_send()
         self._pump_media(now)
 
@@ -141,8 +172,11 @@ class Planes:
                 self._try_connect(now)
             case DtlsClosed(reason=reason, detail=detail):
                 self.finish(close_reason(reason), now, detail)
-            case PathProven() | DataReceived():
-                pass  # no data plane yet: an m=application section was never accepted
+            case DataReceived(data=packet):
+                if self.data is not None:
+                    self.data.receive((packet,), now)
+            case PathProven():
+                pass
             case _:
                 assert_never(event)
 
@@ -156,3 +190,5 @@ class Planes:
         )
         self.events.append(self.connected)
         self.media.start(now)
+        if self.data is not None:
+            self.data.start(now)

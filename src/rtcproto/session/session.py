@@ -1,4 +1,4 @@
-"""One WebRTC session: audio in both directions over ICE, DTLS-SRTP and RTP.
+"""One WebRTC session: audio both ways over ICE, DTLS-SRTP and RTP, and data channels.
 
 Called by `Endpoint`, or directly by an application that has one socket for one
 session. The face of the session: it sorts datagrams by their first byte, checks
@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from rtcproto.clock import WallClock
 from rtcproto.config import SessionConfig
+from rtcproto.datachannel import Open
 from rtcproto.datagram import MAX_DATAGRAM_IN, Address, Datagram
 from rtcproto.demux import Kind, classify
 from rtcproto.errors import UsageError
 from rtcproto.events import CloseReason, Event
 from rtcproto.ice import Path
+from rtcproto.sctp import Association
+from rtcproto.session.data import DataPlane
 from rtcproto.session.lifecycle import Lifecycle, SessionState
 from rtcproto.session.media import MediaPlane
-from rtcproto.session.negotiation import Negotiation
+from rtcproto.session.negotiation import Negotiation, RemoteDescription
 from rtcproto.session.planes import Planes
 from rtcproto.session.stats import SessionStats, SetupPhases
+from rtcproto.session.trickle import Trickle
 
 __all__ = ["Session"]
 
@@ -32,16 +36,23 @@ class Session:
     (a random one by default): UsageError unless 4 to 256 ice-chars; descriptions take 32.
     """
 
-    __slots__ = ("_life", "_negotiation", "_planes")
+    __slots__ = ("_config", "_life", "_negotiation", "_planes", "_trickle")
 
     def __init__(
         self, config: SessionConfig, unix_time: float, now: float, *, ufrag: str | None = None
     ) -> None:
         media = MediaPlane(config.cname, WallClock(unix_time, now), config.entropy)
+        self._config = config
         self._life = Lifecycle(config, now)
-        self._negotiation = Negotiation(config, ufrag, media.ssrc)
+        # Once both sides are described.
+        self._trickle: Trickle | None = None
+        association = init = None
+        if config.sctp is not None:
+            association = Association(config.sctp, config.entropy, now)
+            init = association.local_init()
+        self._negotiation = Negotiation(config, ufrag, media.ssrc, init)
         credentials = self._negotiation.credentials
-        self._planes = Planes(config, media, credentials, self._life, now)
+        self._planes = Planes(config, media, association, credentials, self._life, now)
 
     # Getters
 
@@ -76,16 +87,26 @@ class Session:
 
     def stats(self, now: float) -> SessionStats:
         """Counters in the terms of W3C webrtc-stats."""
-        planes = self._planes
+        planes, data = self._planes, self._planes.data
+        dropped = planes.media.dropped if data is None else planes.media.dropped | data.dropped
         return SessionStats(
             state=self._life.state.name.lower(),
             timestamp=now,
-            transport=planes.transport.stats(planes.connected, planes.media.dropped),
+            transport=planes.transport.stats(planes.connected, dropped),
             inbound_rtp=planes.media.inbound_stats(),
             outbound_rtp=planes.media.outbound_stats(),
             remote_inbound_rtp=planes.media.remote_inbound_stats(),
+            data_channels=() if data is None else data.channel_stats(),
+            sctp_transport=None if data is None else data.transport_stats(),
             phases=self.setup_phases,
         )
+
+    def buffered_amount(self, channel: int) -> int:
+        """Bytes given to `send_message` on a channel and not yet sent for the first time.
+
+        W3C's `bufferedAmount`. Raises UsageError where there are no data channels.
+        """
+        return self._data().buffered_amount(channel)
 
     # Inputs
 
@@ -134,7 +155,7 @@ class Session:
         """
         self._life.require_new()
         now = self._life.clamp(now)
-        self._planes.begin(self._negotiation.answer(offer), now)
+        self._begin(self._negotiation.answer(offer), now)
         return self._negotiation.local or ""
 
     def create_offer(self, now: float) -> str:
@@ -149,7 +170,33 @@ class Session:
         """Take the peer's answer to our offer and start. Raises as `accept_offer`."""
         self._life.require_new()
         now = self._life.clamp(now)
-        self._planes.begin(self._negotiation.accept_answer(answer), now)
+        self._begin(self._negotiation.accept_answer(answer), now)
+
+    def restart_ice(self, fragment: str, now: float, *, ufrag: str | None = None) -> str:
+        """Restart ICE with the peer's fragment (RFC 8840) of new credentials; returns ours.
+
+        For what the answerer of WHIP's PATCH does (RFC 9725 section 4.3.2). Media goes
+        on where it goes until the peer has proven a path with the new credentials, of
+        which the first good check ends the old ones; DTLS, SRTP and data channels do not
+        notice. `ufrag` is the new one of ours, random by default. Raises ParseError,
+        DescriptionTooLarge, DescriptionRefused (not both of ufrag and password are
+        there and new); UsageError before both sides are described, or after the end.
+        """
+        trickle = self._described()
+        restart, answer = trickle.restart(fragment, ufrag)
+        self._planes.transport.restart_ice(restart, now := self._life.clamp(now))
+        self._planes.pump(now)
+        return answer
+
+    def add_candidates(self, fragment: str, now: float) -> None:
+        """Take candidates that the peer found after its description (RFC 8838), in a fragment.
+
+        A lite agent sends no checks: it reads them and goes by the peer's own. Raises as
+        `restart_ice`; DescriptionRefused if they are not of the newest credentials.
+        """
+        candidates = self._described().candidates(fragment)
+        self._planes.transport.add_candidates(candidates, now := self._life.clamp(now))
+        self._planes.pump(now)
 
     def send_audio(
         self,
@@ -180,6 +227,70 @@ class Session:
             planes.media.send_audio(payload, timestamp, marker, level, voice, now)
             planes.send_media()
 
+    def open_channel(
+        self,
+        label: str,
+        now: float,
+        *,
+        protocol: str = "",
+        ordered: bool = True,
+        max_retransmits: int | None = None,
+        lifetime: float | None = None,
+        negotiated: int | None = None,
+    ) -> int:
+        """Open a data channel (RFC 8831 section 6.4); returns its id.
+
+        Once the descriptions have agreed on data channels; `DataChannelOpened` follows
+        when the association is up. `max_retransmits` (a count) or `lifetime` (seconds)
+        limit its reliability. `negotiated` is the id that both sides agreed on
+        elsewhere; no message is sent then. Raises UsageError for what cannot be, and
+        at 256 channels.
+        """
+        data = self._data()
+        limit = None if lifetime is None else round(lifetime * 1000)
+        parameters = Open(
+            label=label,
+            protocol=protocol,
+            ordered=ordered,
+            max_retransmits=max_retransmits,
+            lifetime=limit,
+        )
+        now = self._life.clamp(now)
+        number = data.open_channel(parameters, negotiated, now)
+        self._planes.pump(now)
+        return number
+
+    def send_message(self, channel: int, data: str | bytes, now: float) -> None:
+        """Send one message, text or bytes, on an open data channel.
+
+        No effect in a session that is over: its last event may still wait. Raises
+        BufferFull (nothing was queued; `DataChannelBufferLow` tells when to go on),
+        UsageError if the channel is not open or the peer takes no message of this size.
+        """
+        plane = self._data()
+        if not self._life.closed:
+            now = self._life.clamp(now)
+            plane.send_message(channel, data, now)
+            self._planes.pump(now)
+
+    def set_buffered_amount_low_threshold(self, channel: int, amount: int) -> None:
+        """Report `DataChannelBufferLow` each time `buffered_amount` falls to `amount` bytes.
+
+        W3C's `bufferedAmountLowThreshold`. Raises UsageError unless the channel is open.
+        """
+        self._data().set_low_threshold(channel, amount)
+
+    def close_channel(self, channel: int, now: float) -> None:
+        """Close a data channel once what waits on it was sent; `DataChannelClosed` follows.
+
+        No effect on one that is closing or gone.
+        """
+        plane = self._data()
+        if not self._life.closed:
+            now = self._life.clamp(now)
+            plane.close_channel(channel, now)
+            self._planes.pump(now)
+
     def close(self, now: float) -> None:
         """End the session: BYE and close_notify leave, `SessionClosed` follows. Idempotent."""
         self._planes.finish(CloseReason.LOCAL, self._life.clamp(now))
@@ -204,3 +315,21 @@ class Session:
         if own is None or planes is None:
             return planes if own is None else own
         return min(own, planes)
+
+    # Private
+
+    def _begin(self, remote: RemoteDescription, now: float) -> None:
+        credentials = self._negotiation.credentials
+        self._trickle = Trickle(self._config, credentials, remote.credentials, remote.audio.mid)
+        self._planes.begin(remote, now)
+
+    def _described(self) -> Trickle:
+        self._life.require_described()
+        assert self._trickle is not None, "made with the description"
+        return self._trickle
+
+    def _data(self) -> DataPlane:
+        data = self._planes.data
+        if data is None:
+            raise UsageError("no data channels: the descriptions did not agree on any")
+        return data

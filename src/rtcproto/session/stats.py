@@ -11,11 +11,13 @@ from typing import Any
 
 import attrs
 
+from rtcproto.datachannel import DataChannelStats
 from rtcproto.rtp.receive_stream import ReceiveStats
 
 __all__ = [
     "OutboundRtpStats",
     "RemoteInboundRtpStats",
+    "SctpTransportStats",
     "SessionStats",
     "SetupPhases",
     "TransportStats",
@@ -87,6 +89,22 @@ class RemoteInboundRtpStats:
 
 
 @attrs.frozen(kw_only=True)
+class SctpTransportStats:
+    """RTCSctpTransportStats; sizes in bytes."""
+
+    # Ours: the name of the association's state in lower case.
+    state: str
+    smoothed_round_trip_time: float | None
+    congestion_window: int
+    receiver_window: int
+    # Ours.
+    bytes_in_flight: int
+    retransmissions: int
+    messages_abandoned: int
+    packets_dropped: int
+
+
+@attrs.frozen(kw_only=True)
 class SessionStats:
     """Everything `Session.stats` knows at one moment."""
 
@@ -97,6 +115,9 @@ class SessionStats:
     inbound_rtp: tuple[ReceiveStats, ...]
     outbound_rtp: OutboundRtpStats
     remote_inbound_rtp: RemoteInboundRtpStats | None
+    # Of channels that exist; both empty where no data section was agreed on.
+    data_channels: tuple[DataChannelStats, ...]
+    sctp_transport: SctpTransportStats | None
     phases: SetupPhases
 
     def as_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ Media is not here: the session asks for `selected_path`, which is always proven.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias, assert_never
 
 from rtcproto.config import SessionConfig
@@ -19,9 +20,11 @@ from rtcproto.datagram import Address, Datagram
 from rtcproto.dtls import Dtls, DtlsCloseReason, DtlsEvent, DtlsState, Role
 from rtcproto.events import CloseReason, Connected
 from rtcproto.ice import (
+    Candidate,
     Credentials,
     IceAgent,
     IceEvent,
+    IceGenerations,
     IceLite,
     IceMachine,
     Path,
@@ -33,6 +36,7 @@ from rtcproto.ice import (
 )
 from rtcproto.session.negotiation import RemoteDescription
 from rtcproto.session.stats import TransportStats
+from rtcproto.session.trickle import IceRestart
 
 __all__ = ["TransportEvent", "TransportPlane", "close_reason"]
 
@@ -75,11 +79,23 @@ TransportEvent: TypeAlias = IceEvent | DtlsEvent
 class TransportPlane:
     """ICE and DTLS of one session."""
 
-    __slots__ = ("_config", "_dtls", "_dtls_path", "_events", "_ice", "_out", "_rejected", "_role")
+    __slots__ = (
+        "_config",
+        "_dtls",
+        "_dtls_path",
+        "_events",
+        "_generations",
+        "_ice",
+        "_out",
+        "_rejected",
+        "_role",
+    )
 
     def __init__(self, config: SessionConfig, local: Credentials, now: float) -> None:
         self._config = config
         self._ice = _make_ice(config, local, now)
+        # The same machine from the first ICE restart on, with what only it can tell.
+        self._generations: IceGenerations | None = None
         self._dtls: Dtls | None = None
         self._dtls_path: Path | None = None
         self._role: Role | None = None
@@ -159,6 +175,28 @@ class TransportPlane:
             self._start_dtls(now)
         self._pump(now)
 
+    def send_data(self, packets: Sequence[bytes], now: float) -> None:
+        """Send each as one DTLS record. Only once the handshake is done."""
+        assert self._dtls is not None, "there is nothing to send before there are keys"
+        for packet in packets:
+            self._dtls.send_data(packet, now)
+        self._pump(now)
+
+    def restart_ice(self, restart: IceRestart, now: float) -> None:
+        """Begin an ICE restart: DTLS and its keys stay as they are."""
+        if self._generations is None:
+            timeout = self._config.ice.consent_timeout
+            self._generations = IceGenerations(self._ice, *restart.previous, timeout, now)
+            self._ice = self._generations
+        self._generations.restart(restart.local, restart.remote, restart.candidates, now)
+        self._pump(now)
+
+    def add_candidates(self, candidates: Sequence[Candidate], now: float) -> None:
+        """Take candidates of the peer's that came after its description."""
+        for candidate in candidates:
+            self._ice.add_remote_candidate(candidate, now)
+        self._pump(now)
+
     def close(self, now: float) -> None:
         """Say goodbye to the peer and stop."""
         if self._dtls is not None:
@@ -198,6 +236,8 @@ class TransportPlane:
             return
         self._events += self._dtls.next_events()
         packets = self._dtls.packets_to_send()
+        if self._generations is not None and self._generations.suspended:
+            return
         if packets and self._dtls_path is not None:
             remote, local = self._dtls_path
             self._out += [Datagram(packet, remote, local) for packet in packets]
