@@ -3,8 +3,8 @@
 The relay runs as a process on one core, the load on another. 64 clients send 200-byte packets
 inward. Ours is the program as shipped, set up by real checks with tokens and answers of the
 transceiver; the peers are plain: they do no more than look the flow up and forward. What
-counts is the CPU time of the relay process, with its share of the kernel's work, per packet that
-arrived at the other end. Every way from client to sink is IPv4, or IPv6 in rows that say so.
+counts is the CPU time of the relay's processes, with their share of the kernel's work, per packet
+that arrived at the other end. Every way from client to sink is IPv4, or IPv6 in rows that say so.
 """
 
 from __future__ import annotations
