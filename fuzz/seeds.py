@@ -25,6 +25,7 @@ from fuzz.samples import (
 )
 from rtcproto import dtls, opus, rtcp, sctp, sdp, srtp, stun
 from rtcproto.dtls.protection import RecordLayer
+from rtcproto.relay.framing import build_frame
 from rtcproto.routing import PlaintextTokenCodec, RoutingToken, encode_header
 from rtcproto.sctp.chunks import ForwardTsn, Sack
 from rtcproto.sctp.packet import Packet as SctpPacket
@@ -246,6 +247,11 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "candidate": {f"candidate{n}": text.encode() for n, text in enumerate(CANDIDATES)},
         "demux": {"stun": messages["check"], "rtp": packets["opus"], "rtcp": compounds["bye"]},
         "directory_entry": {"v4": b"0/1=10.0.0.7:9000@3", "v6": b"0/2=[2001:db8::7]:9000"},
+        "framing": {
+            "two": b"\x04" + build_frame(messages["check"]) + build_frame(packets["opus"]),
+            "null": b"\x00" + build_frame(b"") + build_frame(b"x") + b"\x00",
+            "long": b"\x10" + b"GET / HTTP/1.1",
+        },
         "dtls_machine": {
             "handshake": length_prefixed(flights),
             "first-flight": length_prefixed(flights[:1]),

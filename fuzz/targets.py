@@ -47,6 +47,7 @@ from rtcproto.errors import (
     ParseError,
     UsageError,
 )
+from rtcproto.relay.framing import FrameReader, build_frame
 
 __all__ = ["TARGETS"]
 
@@ -327,11 +328,33 @@ def directory_entry(data: bytes) -> None:
         return
 
 
+def framing(data: bytes) -> None:
+    """However a stream is cut, its frames are the same, and what is kept is bounded."""
+    size, stream = 1 + (data[0] if data else 0), data[1:]
+    whole, cut = FrameReader(), FrameReader()
+    try:
+        expected = whole.receive(stream)
+    except ParseError:
+        expected = None
+    read: list[bytes] = []
+    try:
+        for start in range(0, len(stream), size):
+            read += cut.receive(stream[start : start + size])
+    except ParseError:
+        assert expected is None
+        return
+    assert read == expected
+    assert whole.is_partial == cut.is_partial
+    rebuilt = FrameReader().receive(b"".join(map(build_frame, read)))
+    assert rebuilt == read
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "candidate": candidate,
     "dcep": dcep,
     "demux": demux_target,
     "directory_entry": directory_entry,
+    "framing": framing,
     "dtls_machine": dtls_machine,
     "dtls_protected": dtls_protected,
     "dtls_record": dtls_record,

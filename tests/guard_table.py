@@ -53,6 +53,7 @@ _CONTEXT = "tests/srtp/test_context.py"
 _CORE = "tests/relay/test_core.py"
 _TABLE = "tests/routing/test_table.py"
 _TIERS = "tests/relay/test_tiers.py"
+_STREAM = "tests/relay/test_stream.py"
 _RECOVERY = "tests/relay/test_recovery.py"
 
 GUARDS: tuple[Guard, ...] = (
@@ -1300,6 +1301,70 @@ GUARDS: tuple[Guard, ...] = (
         "if len(self._commands) < MAX_COMMANDS:",
         "if True:",
         (f"{_RECOVERY}::test_commands_that_nobody_takes",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: length of a frame",
+        "relay/framing.py",
+        "            if length > self._limit:\n",
+        "            if False:\n",
+        ("tests/relay/test_framing.py::test_the_length_limit",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: connections",
+        "relay/stream.py",
+        "if len(self._connections) >= self._config.max_connections or client in self._connections:",
+        "if False:",
+        (f"{_STREAM}::test_connections_are_capped",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: connections of one host",
+        "relay/stream.py",
+        "if self._hosts[host] >= self._config.max_per_host:",
+        "if False:",
+        (f"{_STREAM}::test_connections_are_capped",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: the first frame leads somewhere",
+        "relay/stream.py",
+        "if not connection.admitted or connection.junk >= MAX_JUNK:",
+        "if connection.junk >= MAX_JUNK:",
+        (f"{_STREAM}::test_the_first_frame_must_lead_somewhere",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: frame after frame of junk",
+        "relay/stream.py",
+        "        connection.junk += 1\n",
+        "",
+        (f"{_STREAM}::test_frame_after_frame_of_junk",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: a frame that does not end",
+        "relay/stream.py",
+        "        if self.frame_since is not None and",
+        "        if False and self.frame_since is not None and",
+        (f"{_STREAM}::test_a_slow_frame",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: a reader that is slow",
+        "relay/stream.py",
+        "        while connection.queued > self._config.max_output and",
+        "        while False and",
+        (f"{_STREAM}::test_a_slow_reader_loses_the_oldest",),
+    ),
+    Guard(
+        _RELAY,
+        "TCP: deadlines in the heap",
+        "relay/stream.py",
+        "if len(self._deadlines) > 64 + 4 * len(self._connections):",
+        "if False:",
+        (f"{_STREAM}::test_connections_that_come_and_go_leave_nothing",),
     ),
     Guard(
         _RELAY,
