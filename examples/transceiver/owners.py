@@ -124,7 +124,7 @@ class Hop:
                     url,
                     headers=headers,
                     protocols=(WEBSOCKET_PROTOCOL,),
-                    max_msg_size=MAX_MESSAGE,
+                    max_msg_size=MAX_MESSAGE + 1,
                     heartbeat=HEARTBEAT,
                     autoclose=True,
                 )

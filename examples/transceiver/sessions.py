@@ -17,7 +17,7 @@ def check_session(session: Mapping[str, Any] | None) -> dict[str, Any]:
     """The whole session object for `session`. Raises `ports.InvalidSession`."""
     try:
         session_id = f"sess_{secrets.token_hex(12)}"
-        return SessionObject(session, session_id=session_id, unix_time=time.time()).value()
+        return dict(SessionObject(session, session_id=session_id, unix_time=time.time()).value())
     except InvalidSession as error:
         problem = error.problem
         raise ports.InvalidSession(problem.message, problem.param, problem.code) from None

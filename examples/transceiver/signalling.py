@@ -82,7 +82,6 @@ class Signalling:
 
     async def end(self, asked: Asked) -> web.Response:
         """End a call."""
-        logger.info("call %s: ended by request", asked.entry.call_id.shown)
         self._desk.calls.hang_up(asked.entry.call_id)
         return web.Response(status=200, headers=CORS_HEADERS)
 

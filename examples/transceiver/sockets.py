@@ -40,7 +40,8 @@ async def open_socket(request: web.Request) -> web.WebSocketResponse:
     """Take the upgrade that `check_upgrade` found."""
     socket = web.WebSocketResponse(
         protocols=(WEBSOCKET_PROTOCOL,),
-        max_msg_size=MAX_MESSAGE,
+        # aiohttp refuses what has as many.
+        max_msg_size=MAX_MESSAGE + 1,
         heartbeat=HEARTBEAT,
         timeout=CLOSE_TIMEOUT,
         compress=False,

@@ -110,7 +110,6 @@ class Whip:
 
     async def delete(self, asked: Asked) -> web.Response:
         """End a call. Entity tags do not matter here."""
-        logger.info("call %s: ended by request", asked.entry.call_id.shown)
         self._desk.calls.hang_up(asked.entry.call_id)
         return web.Response(status=200, headers=CORS_HEADERS)
 
