@@ -36,7 +36,15 @@ from rtcproto.routing import (
 )
 from rtcproto.stun.attributes import encode_xor_address
 from tests.benchmarks.harness import Candidate, Contest, Row, Sizes, Skipped
-from tests.benchmarks.programs import build_c, build_go, cores, cpu_seconds, scratch, started
+from tests.benchmarks.programs import (
+    build_c,
+    build_go,
+    cores,
+    cpu_seconds,
+    family_of,
+    scratch,
+    started,
+)
 
 __all__ = ["ROWS"]
 
@@ -65,7 +73,8 @@ class Rig:
         """Send for so long: what `peers/traffic.c` prints, and the relay's CPU `cost` in us."""
         descriptors = [self.sink.fileno(), *(client.fileno() for client in self.clients)]
         command = [str(program), f"{rate:.1f}", str(seconds), str(SIZE), self.prefix.hex() or "-"]
-        before = cpu_seconds(self.pid)
+        family = family_of(self.pid)
+        before = sum(map(cpu_seconds, family))
         done = subprocess.run(
             [*command, *map(str, descriptors)],
             pass_fds=descriptors,
@@ -74,7 +83,7 @@ class Rig:
             check=True,
             timeout=seconds + 30,
         )
-        spent = cpu_seconds(self.pid) - before
+        spent = sum(map(cpu_seconds, family)) - before
         seen: dict[str, float] = json.loads(done.stdout)
         if not seen["received"]:
             raise AssertionError("the relay forwarded nothing")
