@@ -37,6 +37,8 @@ COUNTERS = (
     *(f"drop_{reason.label}" for reason in Drop),
     *(f"delay_{index}" for index in range(len(DELAY_BOUNDS) + 1)),
     "delay_nanoseconds",
+    # Those of packets and bytes above that clients sent and got by TCP.
+    *(f"tcp_{unit}_{way}" for unit in ("packets", "bytes") for way in ("inward", "outward")),
 )
 
 # The same of the parent.

@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f" inside {', '.join(map(show, parent.insides))},"
             f" {count} transceiver{'s' if count != 1 else ''},"
             f" {settings.workers} worker{'s' if settings.workers != 1 else ''},"
-            f" {'batched' if uses_batches(settings) else 'plain'} I/O",
+            f" {'batched' if uses_batches(settings) else 'plain'} I/O"
+            + (f", HTTP {show(parent.http)}" if parent.http else ""),
             flush=True,
         )
         parent.run()

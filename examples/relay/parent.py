@@ -21,9 +21,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+import attrs
+
+from examples.cli import show
 from examples.relay.counters import Board
-from examples.relay.process import Reload, serve
-from examples.relay.settings import RelaySettings
+from examples.relay.health import serve_http
+from examples.relay.process import Reload, end_with_parent, serve
+from examples.relay.settings import RelaySettings, SettingsError
 from examples.relay.sockets import address_of, open_sockets
 from examples.relay.worker import own_addresses
 from rtcproto.datagram import Address
@@ -48,7 +52,7 @@ PATIENCE = 5.0
 class _Child:
     """One process to be kept running, and when to start it (again)."""
 
-    __slots__ = ("main", "name", "pause", "pid", "started", "wanted_at")
+    __slots__ = ("finished", "main", "name", "pause", "pid", "started", "wanted_at")
 
     def __init__(self, name: str, main: Callable[[], None]) -> None:
         self.name = name
@@ -57,6 +61,7 @@ class _Child:
         self.started = 0.0
         self.wanted_at = 0.0
         self.pause = 0.0
+        self.finished = False
 
 
 class Parent:
@@ -69,21 +74,30 @@ class Parent:
         self._settings = settings
         self._reload = reload
         self._sockets = open_sockets(settings)
+        self._http: socket.socket | None = None
         try:
+            self._http = None if settings.http is None else _listen(settings.http)
             self._own = own_addresses(self._sockets)
             settings.directory(self._own)
             self.publics: tuple[Address, ...] = tuple(
                 public for face in self._sockets[0].outside for public in face.publics
             )
             self.insides = tuple(address_of(each.inside) for each in self._sockets)
+            self.http = None if self._http is None else address_of(self._http)
         except BaseException:
             self._close_sockets()
             raise
         self.board = Board(settings.workers)
         self._restarts = 0
+        self._reloads = 0
+        self._reload_failures = 0
+        self._stamps = self._file_stamps()
         self._workers = [
             _Child(f"worker {index}", self._worker_main(index)) for index in range(settings.workers)
         ]
+        self._watcher: list[_Child] = []
+        if self._http is not None:
+            self._watcher = [_Child("health and metrics", self._http_main)]
         self._draining = False
         self._kill_at: float | None = None
         self._signals: list[int] = []
@@ -100,7 +114,7 @@ class Parent:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for child in self._workers:
+        for child in (*self._workers, *self._watcher):
             if child.pid is not None:
                 os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
@@ -124,8 +138,9 @@ class Parent:
             while True:
                 now = time.monotonic()
                 self._handle_signals(now)
+                self._look_at_files()
                 self._collect(now)
-                if self._draining and not any(child.pid for child in self._workers):
+                if all(child.finished for child in self._workers):
                     return
                 self._start_wanted(now)
                 self._watch(now)
@@ -135,7 +150,8 @@ class Parent:
                         next_stats = now + interval
                         print(json.dumps(self.stats()), flush=True)
                     due = min(due, next_stats)
-                due = min([due, *(c.wanted_at for c in self._workers if c.pid is None)])
+                children = (*self._workers, *self._watcher)
+                due = min([due, *(c.wanted_at for c in children if c.pid is None)])
                 selector.select(max(0.0, due - time.monotonic()))
                 self._empty_wakes()
 
@@ -172,11 +188,51 @@ class Parent:
 
         return main
 
+    def _http_main(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for each in self._sockets:
+            each.close()
+        assert self._http is not None
+        serve_http(self.board, self._http)
+
+    def _file_stamps(self) -> list[tuple[int, int] | None]:
+        stamps: list[tuple[int, int] | None] = []
+        for name in self._settings.files:
+            try:
+                found = os.stat(name)
+            except OSError:
+                stamps.append(None)
+            else:
+                stamps.append((found.st_mtime_ns, found.st_ino))
+        return stamps
+
+    def _look_at_files(self) -> None:
+        stamps = self._file_stamps()
+        if stamps != self._stamps:
+            self._stamps = stamps
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """Have the workers read keys and transceivers again, if they can be read."""
+        try:
+            read = self._reload()
+            read.directory(self._own)
+        except SettingsError as error:
+            self._reload_failures += 1
+            print(f"relay: {error}; nothing was changed", file=sys.stderr, flush=True)
+            return
+        self._settings = attrs.evolve(
+            self._settings, codec=read.codec, transceivers=read.transceivers
+        )
+        self._reloads += 1
+        self._tell(signal.SIGHUP)
+
     def _handle_signals(self, now: float) -> None:
         signals, self._signals = self._signals, []
         for number in signals:
             if number == signal.SIGHUP:
-                self._tell(signal.SIGHUP)
+                self._read_again()
             elif number == signal.SIGINT or (number == signal.SIGTERM and self._draining):
                 self._drain(now, signal.SIGUSR1, 0.0)
             elif number == signal.SIGTERM:
@@ -193,7 +249,7 @@ class Parent:
                 os.kill(child.pid, number)
 
     def _collect(self, now: float) -> None:
-        for child in self._workers:
+        for child in (*self._workers, *self._watcher):
             if child.pid is None:
                 continue
             pid, status = os.waitpid(child.pid, os.WNOHANG)
@@ -202,10 +258,16 @@ class Parent:
             child.pid = None
             code = os.waitstatus_to_exitcode(status)
             if self._draining and not code:
+                child.finished = True
                 continue
-            self._restarts += 1
+            if child in self._workers:
+                self._restarts += 1
             if now - child.started >= STABLE:
                 child.pause = 0.0
+            if self._kill_at is not None and now > self._kill_at - PATIENCE:
+                # Its time to drain is over anyway.
+                child.finished = True
+                continue
             child.wanted_at = now + child.pause
             child.pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * child.pause))
             how = f"signal {-code}" if code < 0 else f"status {code}"
@@ -213,10 +275,8 @@ class Parent:
                 flush=True)  # fmt: skip
 
     def _start_wanted(self, now: float) -> None:
-        for child in self._workers:
-            if child.pid is None and now >= child.wanted_at:
-                if self._draining and not child.wanted_at:
-                    continue
+        for child in (*self._workers, *self._watcher):
+            if child.pid is None and now >= child.wanted_at and not child.finished:
                 self._start(child, now)
         self._report(now)
 
@@ -231,6 +291,7 @@ class Parent:
             signal.set_wakeup_fd(-1)
             self._wake_reader.close()
             self._wake_writer.close()
+            end_with_parent()
             child.main()
             status = 0
         finally:
@@ -255,6 +316,8 @@ class Parent:
             "draining": int(self._draining),
             "workers": sum(child.pid is not None for child in self._workers),
             "restarts": self._restarts,
+            "reloads": self._reloads,
+            "reload_failures": self._reload_failures,
         })  # fmt: skip
 
     def _empty_wakes(self) -> None:
@@ -266,3 +329,19 @@ class Parent:
     def _close_sockets(self) -> None:
         for each in self._sockets:
             each.close()
+        if self._http is not None:
+            self._http.close()
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(128)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise SettingsError(f"--http {show(address)}: {error.strerror}") from None
+    return sock

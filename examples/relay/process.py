@@ -20,7 +20,7 @@ from examples.relay.sockets import WorkerSockets
 from examples.relay.worker import Worker
 from rtcproto.datagram import Address
 
-__all__ = ["REPORT_INTERVAL", "Reload", "serve"]
+__all__ = ["REPORT_INTERVAL", "Reload", "end_with_parent", "serve"]
 
 # Seconds between two reports of a worker.
 REPORT_INTERVAL = 1.0
@@ -99,6 +99,12 @@ class _Duties:
         self._worker.wake()
 
 
+def end_with_parent() -> None:
+    """Have the kernel end this process with its parent (Linux). Workers also look themselves."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def serve(
     settings: RelaySettings,
     sockets: WorkerSockets,
@@ -109,8 +115,6 @@ def serve(
     draining: bool,
 ) -> None:
     """Forward until told to end."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     now = time.monotonic()
     row.begin()
     worker = Worker(settings, sockets, own)

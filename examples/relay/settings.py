@@ -54,7 +54,8 @@ class RelaySettings:
     addresses of the machine, for a wildcard bind. `io`: see `IO`. `pin`: each worker stays on
     one core. `socket_buffer`: bytes of kernel buffer asked for per socket and
     direction (the kernel may give less). `drain_timeout`: seconds that calls have to end after
-    SIGTERM. `http`: where health and metrics are served.
+    SIGTERM. `http`: where health and metrics are served. `files`: those that keys and transceivers
+    were read from.
     """
 
     listen: Sequence[Address]
@@ -72,6 +73,7 @@ class RelaySettings:
     socket_buffer: int = SOCKET_BUFFER
     drain_timeout: float = 0.0
     http: Address | None = None
+    files: Sequence[str] = ()
 
     def __attrs_post_init__(self) -> None:
         if not self.listen:
@@ -170,6 +172,7 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
         socket_buffer=options.socket_buffer * 1024,
         drain_timeout=options.drain_timeout,
         http=options.http,
+        files=[name for name in (options.keys, options.directory) if name is not None],
     )
 
 

@@ -115,6 +115,7 @@ class Worker:
         self._wake_writer.setblocking(False)
         self._decisions = Decisions(self.core)
         self._observers: list[Observer] = []
+        self._sources: list[Callable[[], Mapping[str, int]]] = []
         self._timers: list[Timer] = [self.core]
         self._faces: list[Face] = []
         self._ways: dict[Address, Send] = {}
@@ -206,8 +207,13 @@ class Worker:
         """Call it when it wants to be called."""
         self._timers.append(timer)
 
+    def add_source(self, source: Callable[[], Mapping[str, int]]) -> None:
+        """Report what it counts, too; the names must be in `counters.COUNTERS` or `GAUGES`."""
+        self._sources.append(source)
+
     def drain(self, now: float) -> None:
         """Take no new flows from now on."""
+        self.core.drain(now)
 
     def replace(self, settings: RelaySettings, now: float) -> None:
         """Use the keys and the list of transceivers of other settings; nothing else changes."""
@@ -235,7 +241,10 @@ class Worker:
 
     def values(self) -> Mapping[str, int]:
         """Counters and sizes now, by name; no address and no token is among them."""
-        return self.counters.values(self.core.stats())
+        values = self.counters.values(self.core.stats())
+        for source in self._sources:
+            values.update(source())
+        return values
 
     @property
     def flow_count(self) -> int:
