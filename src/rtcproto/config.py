@@ -128,6 +128,11 @@ class SessionConfig:
     # its checks); a lite one, which nobody could find, refuses to answer then.
     addresses: tuple[Address, ...] = attrs.field(default=(), validator=_addresses)
 
+    # Where relays take TCP for clients whose network blocks UDP (RFC 6544): advertised beside
+    # the address of the same host, at a lower priority. Paths over it are like any other.
+    # For lite agents: nothing here connects or listens.
+    tcp_addresses: tuple[Address, ...] = attrs.field(default=(), validator=_addresses)
+
     # A server behind a known address gathers nothing and sends no checks of its
     # own but one per path (RFC 8445 section 2.5). A client must be full.
     ice_lite: bool = True

@@ -152,3 +152,39 @@ def test_a_full_peer_behind_hidden_addresses_is_accepted() -> None:
     hidden = (peer.local or "").replace("192.0.2.1 5000 typ", "hidden.local 5000 typ")
     assert hidden != peer.local
     assert client.accept_answer(hidden).candidates == ()
+
+
+def test_relays_with_a_tcp_port() -> None:
+    """RFC 6544: UDP first and TCP passive beside it, in equal priority over relays."""
+    server = negotiation(
+        seed=2,
+        ice_lite=True,
+        addresses=(("192.0.2.9", 3478), ("192.0.2.8", 3478), ("2001:db8::9", 3478)),
+        tcp_addresses=(("192.0.2.9", 443), ("192.0.2.8", 443), ("192.0.2.7", 443)),
+    )
+    client = negotiation(seed=1)
+    server.answer(client.offer())
+    answer = server.local or ""
+    lines = [line.split(" ", 1)[1] for line in answer.splitlines() if "candidate:" in line]
+    assert lines == [
+        "1 udp 2130706431 192.0.2.9 3478 typ host",
+        "1 tcp 1671430143 192.0.2.9 443 typ host tcptype passive",
+        "1 udp 2130706431 192.0.2.8 3478 typ host",
+        "1 tcp 1671430143 192.0.2.8 443 typ host tcptype passive",
+        "1 udp 2130706431 2001:db8::9 3478 typ host",
+        "1 tcp 1671430143 192.0.2.7 443 typ host tcptype passive",
+    ]
+    foundations = [line.split()[0] for line in answer.splitlines() if "candidate:" in line]
+    assert len(set(foundations)) == 6
+
+
+def test_full_agents_leave_tcp_candidates_alone() -> None:
+    """Ours makes no connections; the description is used for its UDP candidates."""
+    server = negotiation(
+        seed=2, ice_lite=True, addresses=(("192.0.2.9", 9),), tcp_addresses=(("192.0.2.9", 443),)
+    )
+    client = negotiation(seed=1)
+    server.answer(client.offer())
+    answer = server.local or ""
+    remote = client.accept_answer(answer)
+    assert [candidate.transport for candidate in remote.candidates] == ["udp"]

@@ -4,11 +4,13 @@ from rtcproto.ice.agent import IceAgent
 from rtcproto.ice.candidate import (
     Candidate,
     CandidateType,
+    advertised_candidates,
     candidate_address,
     compute_foundation,
     compute_priority,
     host_candidate,
     is_routable,
+    passive_candidate,
 )
 from rtcproto.ice.contract import (
     Credentials,
@@ -41,9 +43,11 @@ __all__ = [
     "PathProven",
     "PathSelected",
     "PathValidated",
+    "advertised_candidates",
     "candidate_address",
     "compute_foundation",
     "compute_priority",
     "host_candidate",
+    "passive_candidate",
     "is_routable",
 ]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import zlib
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import attrs
@@ -27,12 +28,20 @@ from rtcproto.errors import ParseError
 __all__ = [
     "Candidate",
     "CandidateType",
+    "advertised_candidates",
     "candidate_address",
     "compute_foundation",
     "compute_priority",
     "host_candidate",
     "is_routable",
+    "passive_candidate",
 ]
+
+# RFC 6544 section 4.2: below every UDP candidate of the host type, whose preference is 126.
+_TCP_HOST_PREFERENCE = 99
+
+# RFC 6544 section 4.2: 2^13 times the direction preference (4, passive host), and a single address.
+_PASSIVE_PREFERENCE = (4 << 13) + 8191
 
 # What browsers write is below 300 characters; a longer line is refused unread.
 MAX_CANDIDATE_LENGTH = 1024
@@ -180,6 +189,34 @@ def host_candidate(
         port=address[1],
         type=CandidateType.HOST,
     )
+
+
+def passive_candidate(address: Address) -> Candidate:
+    """The TCP passive host candidate of a relay's TCP port (RFC 6544 sections 4.1 and 4.5)."""
+    return Candidate(
+        foundation=compute_foundation(CandidateType.HOST, address[0], transport="tcp"),
+        component=1,
+        transport="tcp",
+        priority=(_TCP_HOST_PREFERENCE << 24) + (_PASSIVE_PREFERENCE << 8) + 255,
+        host=address[0],
+        port=address[1],
+        type=CandidateType.HOST,
+        tcptype="passive",
+    )
+
+
+def advertised_candidates(
+    addresses: Iterable[Address], tcp_addresses: Iterable[Address] = ()
+) -> tuple[Candidate, ...]:
+    """Host candidates of equal priority, each with the TCP ports of its host beside it."""
+    waiting = list(tcp_addresses)
+    candidates: list[Candidate] = []
+    for address in addresses:
+        candidates.append(host_candidate(address))
+        beside = [tcp for tcp in waiting if tcp[0] == address[0]]
+        candidates += map(passive_candidate, beside)
+        waiting = [tcp for tcp in waiting if tcp not in beside]
+    return (*candidates, *map(passive_candidate, waiting))
 
 
 def candidate_address(candidate: Candidate) -> Address | None:

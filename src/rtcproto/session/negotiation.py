@@ -14,7 +14,7 @@ import attrs
 from rtcproto.config import SessionConfig
 from rtcproto.dtls import Fingerprint, Role
 from rtcproto.errors import DescriptionRefused, UsageError
-from rtcproto.ice import Candidate, Credentials, host_candidate
+from rtcproto.ice import Candidate, Credentials, advertised_candidates
 from rtcproto.sctp import parse_init
 from rtcproto.sdp import (
     AnswerConfig,
@@ -117,7 +117,7 @@ class Negotiation:
 
     def local_candidates(self) -> tuple[Candidate, ...]:
         """Our addresses as host candidates of equal priority: the peer's checks choose."""
-        return tuple(host_candidate(address) for address in self._config.addresses)
+        return advertised_candidates(self._config.addresses, self._config.tcp_addresses)
 
     def _fields(self) -> _LocalFields:
         fingerprint = self._config.identity.fingerprint

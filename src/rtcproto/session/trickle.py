@@ -19,7 +19,7 @@ import attrs
 
 from rtcproto.config import SessionConfig
 from rtcproto.errors import DescriptionRefused, ParseError, UsageError
-from rtcproto.ice import Candidate, Credentials, host_candidate, is_routable
+from rtcproto.ice import Candidate, Credentials, advertised_candidates, is_routable
 from rtcproto.sdp import FragmentMedia, SdpCandidate, SdpFragment, parse_fragment
 
 __all__ = ["IceRestart", "Trickle", "draw_credentials", "usable_candidates"]
@@ -88,8 +88,10 @@ class Trickle:
 
     def _describe(self, local: Credentials) -> SdpFragment:
         candidates = tuple(
-            SdpCandidate.parse(str(host_candidate(address)).partition(":")[2], 0)
-            for address in self._config.addresses
+            SdpCandidate.parse(str(candidate).partition(":")[2], 0)
+            for candidate in advertised_candidates(
+                self._config.addresses, self._config.tcp_addresses
+            )
         )
         return SdpFragment(
             ufrag=local.ufrag,
