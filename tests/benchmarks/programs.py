@@ -19,7 +19,6 @@ __all__ = [
     "build_go",
     "cores",
     "cpu_seconds",
-    "family_of",
     "resident",
     "scratch",
     "started",
@@ -109,17 +108,10 @@ def cpu_seconds(pid: int) -> float:
 
 
 def _children(pid: int) -> list[int]:
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    lists = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    if not lists:
+        raise Skipped("this kernel does not list the children of a process")
     return [int(child) for children in lists for child in children.read_text("ascii").split()]
-
-
-def family_of(pid: int) -> list[int]:
-    """A process and its children, of which none may come or go while they are measured."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    try:
-        return [pid, *map(int, children.read_text(encoding="ascii").split())]
-    except FileNotFoundError:
-        raise Skipped("this kernel does not list the children of a process") from None
 
 
 def resident(pid: int) -> int:
