@@ -16,7 +16,7 @@ __all__ = ["GUARDS", "Guard"]
 
 @attrs.frozen
 class Guard:
-    """One guard. `file` is relative to `src/rtcproto`."""
+    """One guard. `file` is relative to `src/rtcproto`, or begins with `examples/`."""
 
     subject: str
     name: str
@@ -34,6 +34,7 @@ _SDP = "Session descriptions"
 _RELAY = "Routing and relay"
 _SESSION = "Session"
 _ENDPOINT = "Endpoint and driver"
+_HTTP = "HTTP of the transceiver program"
 
 _T_ICE = "tests/threats/test_ice.py"
 _T_AGENT = "tests/threats/test_ice_agent.py"
@@ -49,6 +50,9 @@ _CALLS = "tests/threats/test_calls.py"
 _PROCESS = "tests/threats/test_process.py"
 _ENDPOINT_TESTS = "tests/endpoint/test_endpoint.py"
 _LITE = "tests/ice/test_lite.py"
+_GENERATIONS = "tests/ice/test_generations.py"
+_TRICKLE = "tests/session/test_trickle.py"
+_T_RESTART = "tests/threats/test_restart.py"
 _CONTEXT = "tests/srtp/test_context.py"
 _CORE = "tests/relay/test_core.py"
 _TABLE = "tests/routing/test_table.py"
@@ -255,7 +259,7 @@ GUARDS: tuple[Guard, ...] = (
         _STUN,
         "lite: the last of the budget is for proven paths",
         "ice/proving.py",
-        "        kept = RESERVE if state.proof is None else 0\n",
+        "        kept = RESERVE if state.proof is None and self.answered else 0\n",
         "        kept = 0\n",
         (f"{_T_ICE}::test_r5_replays_older_than_the_memory_starve_no_proof",),
     ),
@@ -274,6 +278,92 @@ GUARDS: tuple[Guard, ...] = (
         "            if now < state.asked_at + self._spacing:\n                return None\n",
         "",
         (f"{_LITE}::test_a_proven_path_is_asked_again_when_the_peer_checks",),
+    ),
+    Guard(
+        _STUN,
+        "restart: old credentials end with the first good check under new ones",
+        "ice/generations.py",
+        "        elif self._retired:\n",
+        "        elif False:\n",
+        (f"{_GENERATIONS}::test_old_credentials_end", f"{_GENERATIONS}::test_the_old_path_dies"),
+    ),
+    Guard(
+        _STUN,
+        "restart: credentials are new",
+        "ice/generations.py",
+        "        if not (_renewed(self._local, local) and _renewed(self._remote, remote)):\n",
+        "        if False:\n",
+        (f"{_GENERATIONS}::test_credentials_that_are_not_both_new_are_refused",),
+    ),
+    Guard(
+        _STUN,
+        "restart: a path lost meanwhile is the end after 30 s",
+        "ice/generations.py",
+        "if self._lost is not None and self._now >= self._started + self._timeout:",
+        "if False:",
+        (f"{_GENERATIONS}::test_a_path_lost_during_a_restart_that_nobody_takes_up",),
+    ),
+    Guard(
+        _STUN,
+        "restart: the budget is the old one's",
+        "ice/proving.py",
+        "        self._credit -= given\n",
+        "",
+        (
+            f"{_GENERATIONS}::test_a_flood_of_restarts_sends_no_more_than_one_generation",
+            f"{_T_RESTART}::test_r9_a_flood_of_restarts_is_bounded",
+        ),
+    ),
+    Guard(
+        _STUN,
+        "restart: nothing is sent while the path is lost",
+        "session/transport.py",
+        "        if self._generations is not None and self._generations.suspended:\n"
+        "            return\n",
+        "",
+        (f"{_T_RESTART}::test_a_restart_outlives_the_loss_of_the_old_path",),
+    ),
+    Guard(
+        _STUN,
+        "restart: an endpoint keeps two ufrags of a session",
+        "endpoint/endpoint.py",
+        "        if entry.next_ufrag is not None:\n"
+        "            del self._by_ufrag[entry.next_ufrag]\n"
+        "        entry.next_ufrag = ufrag",
+        "        entry.next_ufrag = ufrag",
+        (f"{_T_RESTART}::test_a_new_ufrag_leads_through_relays_to_the_same_owner",),
+    ),
+    Guard(
+        _STUN,
+        "restart: the old ufrag leads nowhere afterwards",
+        "endpoint/endpoint.py",
+        "                self._retire_ufrag(entry)\n",
+        "                pass\n",
+        (f"{_T_RESTART}::test_a_new_ufrag_leads_through_relays_to_the_same_owner",),
+    ),
+    Guard(
+        _STUN,
+        "restart: both of the peer's credentials change",
+        "session/trickle.py",
+        "if fragment.ufrag == self._remote.ufrag or _same(fragment.pwd, self._remote.pwd):",
+        "if False:",
+        (f"{_TRICKLE}::test_a_restart_with_old_credentials_is_refused",),
+    ),
+    Guard(
+        _STUN,
+        "trickle: candidates belong to the newest generation",
+        "session/trickle.py",
+        "if fragment.ufrag is not None and fragment.ufrag != self._remote.ufrag:",
+        "if False:",
+        (f"{_TRICKLE}::test_candidates_of_the_newest_generation",),
+    ),
+    Guard(
+        _STUN,
+        "trickle: a lite agent takes no candidates",
+        "session/trickle.py",
+        "        if self._config.ice_lite:\n",
+        "        if False:\n",
+        (f"{_TRICKLE}::test_a_lite_agent_only_reads_candidates",),
     ),
     Guard(
         _STUN,
@@ -1881,5 +1971,198 @@ GUARDS: tuple[Guard, ...] = (
         "if self.charge + len(message.data) + MESSAGE_OVERHEAD > self._buffer:",
         "if False:",
         ("tests/sctp/test_sender.py::test_the_buffer_is_a_limit",),
+    ),
+    # -- HTTP of the transceiver program
+    Guard(
+        _HTTP,
+        "an API key is compared whole",
+        "examples/transceiver/auth.py",
+        "        if hmac.compare_digest(key.digest, digest):\n",
+        "        if True:\n",
+        ("tests/examples/test_auth.py::test_strangers",),
+    ),
+    Guard(
+        _HTTP,
+        "client secrets expire",
+        "examples/transceiver/auth.py",
+        "            if begins and secret.expires_at <= self._clock():\n",
+        "            if False:\n",
+        ("tests/examples/test_auth.py::test_secrets_expire",),
+    ),
+    Guard(
+        _HTTP,
+        "X-Forwarded-For only from proxies of ours",
+        "examples/transceiver/auth.py",
+        "any(_within(address, network) for network in proxies)",
+        "True",
+        ("tests/examples/test_auth.py::test_sources",),
+    ),
+    Guard(
+        _HTTP,
+        "a client secret inflates to a limit",
+        "examples/transceiver/client_secrets.py",
+        "inflate.decompress(plain, MAX_SESSION)",
+        "inflate.decompress(plain)",
+        ("tests/examples/test_client_secrets.py::test_envelopes_of_others",),
+    ),
+    Guard(
+        _HTTP,
+        "a client secret has a length",
+        "examples/transceiver/client_secrets.py",
+        "        if len(text) > MAX_SECRET:\n",
+        "        if False:\n",
+        ("tests/examples/test_client_secrets.py::test_sessions_have_to_fit",),
+    ),
+    Guard(
+        _HTTP,
+        "client secrets make no others",
+        "examples/transceiver/signalling.py",
+        "        if not caller.full:\n",
+        "        if False:\n",
+        ("tests/examples/test_signalling.py::test_secrets_make_no_secrets",),
+    ),
+    Guard(
+        _HTTP,
+        "side bands need an API key",
+        "examples/transceiver/sideband.py",
+        "        if not caller.full:\n",
+        "        if False:\n",
+        ("tests/examples/test_signalling.py::test_secrets_make_no_secrets",),
+    ),
+    Guard(
+        _HTTP,
+        "announced bodies have a size",
+        "examples/transceiver/bodies.py",
+        "    if request.content_length is not None and request.content_length > limit:\n",
+        "    if False:\n",
+        ("tests/examples/test_bodies.py::test_h4_reading_stops_at_the_limit",),
+    ),
+    Guard(
+        _HTTP,
+        "bodies have a size",
+        "examples/transceiver/bodies.py",
+        "            if len(body) > limit:\n",
+        "            if False:\n",
+        ("tests/examples/test_bodies.py::test_h4_reading_stops_at_the_limit",),
+    ),
+    Guard(
+        _HTTP,
+        "bodies have their time",
+        "examples/transceiver/bodies.py",
+        "asyncio.timeout(BODY_TIMEOUT)",
+        "asyncio.timeout(None)",
+        ("tests/examples/test_bodies.py::test_h4_slow_bodies_are_given_up",),
+    ),
+    Guard(
+        _HTTP,
+        "an offer in a body has a size",
+        "examples/transceiver/bodies.py",
+        "    if len(body) > MAX_BYTES:\n",
+        "    if False:\n",
+        ("tests/examples/test_bodies.py::test_h4_an_offer_has_its_own_limit",),
+    ),
+    Guard(
+        _HTTP,
+        "parts of a body are few",
+        "examples/transceiver/bodies.py",
+        "        if number >= MAX_PARTS:\n",
+        "        if False:\n",
+        ("tests/examples/test_bodies.py::test_refusals",),
+    ),
+    Guard(
+        _HTTP,
+        "headers of a part are short",
+        "examples/transceiver/bodies.py",
+        " or len(headers) > MAX_PART_HEADERS",
+        "",
+        ("tests/examples/test_bodies.py::test_refusals",),
+    ),
+    Guard(
+        _HTTP,
+        "JSON is not deep",
+        "examples/transceiver/bodies.py",
+        "    if _deeper_than(value, MAX_DEPTH):\n",
+        "    if False:\n",
+        ("tests/examples/test_bodies.py::test_refusals",),
+    ),
+    Guard(
+        _HTTP,
+        "calls per token",
+        "examples/transceiver/register.py",
+        "        if len(entries) >= limit:\n",
+        "        if False:\n",
+        ("tests/examples/test_register.py::test_h4_one_more_is_too_many",),
+    ),
+    Guard(
+        _HTTP,
+        "calls that are over are forgotten",
+        "examples/transceiver/register.py",
+        "        if len(self._entries) >= 2 * self._alive + _SLACK:\n",
+        "        if False:\n",
+        ("tests/examples/test_register.py::test_calls_that_are_over_are_forgotten",),
+    ),
+    Guard(
+        _HTTP,
+        "a call is its API key's",
+        "examples/transceiver/desk.py",
+        " or not self.authority.may(caller, entry.key)",
+        "",
+        ("tests/examples/test_signalling.py::test_ends",),
+    ),
+    Guard(
+        _HTTP,
+        "no calls while draining",
+        "examples/transceiver/desk.py",
+        "        if self.draining:\n",
+        "        if False:\n",
+        ("tests/examples/test_signalling.py::test_draining",),
+    ),
+    Guard(
+        _HTTP,
+        "a request is passed on once",
+        "examples/transceiver/desk.py",
+        " and not was_forwarded(request)",
+        "",
+        ("tests/examples/test_owners.py::test_never_twice",),
+    ),
+    Guard(
+        _HTTP,
+        "bodies that are passed on have a size",
+        "examples/transceiver/owners.py",
+        "read_body(request, MAX_HOP_BODY)",
+        "read_body(request)",
+        ("tests/examples/test_owners.py::test_bodies_of_the_hop_are_bounded",),
+    ),
+    Guard(
+        _HTTP,
+        "a fragment meets its condition",
+        "examples/transceiver/whip.py",
+        "        if not restart and entry.etag not in wanted:\n",
+        "        if False:\n",
+        ("tests/examples/test_whip.py::test_conditions",),
+    ),
+    Guard(
+        _HTTP,
+        "side bands are few",
+        "examples/transceiver/sideband.py",
+        "        if taken >= MAX_PER_CALL or sum(self._lines.values()) >= MAX_SIDE_BANDS:\n",
+        "        if False:\n",
+        ("tests/examples/test_sideband.py::test_side_bands_have_a_cap",),
+    ),
+    Guard(
+        _HTTP,
+        "a slow side band is dropped",
+        "examples/transceiver/sideband.py",
+        "        if len(self._texts) > MAX_QUEUED or self._bytes > MAX_QUEUED_BYTES:\n",
+        "        if False:\n",
+        ("tests/examples/test_sideband.py::test_slow_readers_are_dropped",),
+    ),
+    Guard(
+        _HTTP,
+        "subprotocols that would be logged are refused",
+        "examples/transceiver/sockets.py",
+        '    if asked is not None and WEBSOCKET_PROTOCOL not in [each.strip() for each in asked.split(",")]:\n',
+        "    if False:\n",
+        ("tests/examples/test_sideband.py::test_no_side_band",),
     ),
 )

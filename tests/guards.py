@@ -2,7 +2,7 @@
 
 A guard without a failing test is unproven. The guards, the text that switches each
 off, and the tests that must notice are in `tests/guard_table.py`. This program
-copies `src/`, patches one guard at a time in the copy, and runs its tests there.
+copies `src/` and `examples/`, patches one guard at a time in the copy, and runs its tests there.
 
     python tests/guards.py [--write] [--only TEXT] [--workers N]
 
@@ -42,8 +42,10 @@ BOOT = """\
 import sys
 source = sys.argv.pop(1)
 sys.path.insert(0, source)
+import examples
 import rtcproto
 assert rtcproto.__file__.startswith(source), rtcproto.__file__
+assert examples.__file__.startswith(source), examples.__file__
 import pytest
 sys.exit(pytest.main(sys.argv[1:]))
 """
@@ -62,11 +64,13 @@ class Outcome:
 
 
 class Copy:
-    """A copy of `src/` in which one guard at a time is off."""
+    """A copy of `src/` and `examples/` in which one guard at a time is off."""
 
     def __init__(self, folder: Path) -> None:
         self.source = folder / "src"
         shutil.copytree(ROOT / "src", self.source, ignore=shutil.ignore_patterns("*.egg-info"))
+        # Beside the library, so that one path leads to both.
+        shutil.copytree(ROOT / "examples", self.source / "examples")
         compileall.compile_dir(self.source, quiet=1)
 
     def run(self, tests: Sequence[str], time_out: float = TIME_OUT) -> tuple[int, str]:
@@ -91,7 +95,7 @@ class Copy:
     def try_without(self, guard: Guard) -> Outcome:
         """Switch `guard` off, run its tests, and switch it on again."""
         started = time.monotonic()
-        path = self.source / "rtcproto" / guard.file
+        path = module_of(guard, self.source)
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if text.count(guard.text) != 1:
             fault = f"its text is there {text.count(guard.text)} times"
@@ -114,6 +118,15 @@ class Copy:
         # Compiled code is told from stale by whole seconds, and we are faster.
         for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
             compiled.unlink()
+
+
+def module_of(guard: Guard, source: Path) -> Path:
+    """The module of a guard under `source`, which holds `rtcproto` and `examples`."""
+    return (
+        source / guard.file
+        if guard.file.startswith("examples/")
+        else (source / "rtcproto" / guard.file)
+    )
 
 
 def run_all(guards: Sequence[Guard], workers: int) -> list[Outcome]:

@@ -87,9 +87,8 @@ class Whip:
             return error_response(428, "precondition_required", message)
         # RFC 9725 writes a restart's tag as `"*"` in its example, RFC 9110 as `*`.
         restart = bool({"*", '"*"'} & set(wanted))
-        if not restart and entry.etag not in wanted:
-            return error_response(412, "precondition_failed", "this ICE session is over")
         fragment = await read_text(request)
+        # Now, and not before: ICE may have been restarted while the fragment arrived.
         if not restart and entry.etag not in wanted:
             return error_response(412, "precondition_failed", "this ICE session is over")
         try:
