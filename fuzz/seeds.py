@@ -6,6 +6,7 @@ that fuzzing found interesting stay beside these under names of their own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -219,6 +220,51 @@ def fragments() -> dict[str, bytes]:
     return {"restart": str(restart).encode(), "trickled": trickled.encode()}
 
 
+def realtime_dialogues() -> dict[str, bytes]:
+    """Client events, one per line; a line of control characters is what happens meanwhile."""
+    created = "item_000000000000000000000003"
+    user = {
+        "type": "message",
+        "role": "user",
+        "id": "mine",
+        "content": [{"type": "input_text", "text": "hello"}],
+    }
+    update = {
+        "instructions": "x",
+        "audio": {
+            "input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}},
+            "output": {"voice": "v", "speed": 1},
+        },
+        "tools": [{"type": "function", "name": "f", "parameters": {}}],
+    }
+    events: list[dict[str, object]] = [
+        {"type": "session.update", "event_id": "a", "session": update},
+        {"type": "conversation.item.create", "item": user, "previous_item_id": "root"},
+        {"type": "response.create", "response": {"conversation": "none", "input": [user]}},
+        {"type": "response.cancel"},
+        {"type": "output_audio_buffer.clear"},
+        {"type": "conversation.item.retrieve", "item_id": "mine"},
+        {
+            "type": "conversation.item.truncate",
+            "item_id": created,
+            "content_index": 0,
+            "audio_end_ms": 20,
+        },
+        {"type": "conversation.item.delete", "item_id": "mine"},
+        {"type": "input_audio_buffer.append", "audio": "AAAA"},
+        {"type": "input_audio_buffer.commit"},
+        {"type": "input_audio_buffer.clear"},
+    ]
+    lines = [json.dumps(event).encode() for event in events]
+    clear = lines[4]
+    return {
+        "client": b"\n".join(lines),
+        "turn": b"\n".join([b"\x07", b"\x08\x00", b"\x01\x90", b"\x02\x09", b"\x03", b"\x04"]),
+        "interrupted": b"\n".join([b"\x08", b"\x01\x90", b"\x02\x09", b"\x03", b"\x10\xff", clear]),
+        "manual": b"\n".join([b"\x05\x80", lines[9], lines[2], b"\x03", lines[3], b"\x06\x01"]),
+    }
+
+
 def length_prefixed(packets: Iterable[bytes]) -> bytes:
     """What `dtls_machine` takes."""
     return b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
@@ -302,6 +348,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
                 b"m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\na=bundle-only\r\n",
             ),
         },
+        "realtime_event": realtime_dialogues(),
         "session_ops": {
             "call": bytes.fromhex("00 0a 8a 00 80 0a 0a 04 00 08 08 00 80 0f ff 80"),
             "fresh": bytes.fromhex("03 00 80 00 80 08 00 80 04 00 06 80 08 08 03 0a 00"),

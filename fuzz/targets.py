@@ -13,6 +13,7 @@ from functools import cache
 
 from fuzz.endpoint_scene import endpoint_ops
 from fuzz.ops import relay_ops
+from fuzz.realtime_scene import realtime_event
 from fuzz.samples import (
     ANSWER_CONFIG,
     DATA_OFFER,
@@ -363,6 +364,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "opus_fmtp": opus_fmtp,
     "peek": peek,
     "proxy_header": proxy_header,
+    "realtime_event": realtime_event,
     "relay_ops": relay_ops,
     "rtcp": rtcp_target,
     "rtp": rtp_target,

@@ -76,8 +76,8 @@ def encode(event: dict[str, Any]) -> str:
 
 
 def size_of(value: object) -> int:
-    """The bytes that a value takes on the wire."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """The bytes that a value takes on the wire. Raises ValueError if it cannot be sent."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return len(text.encode("utf-8"))
 
 

@@ -186,7 +186,12 @@ class SessionObject:
         return self.voice_problem(merged["audio"]["output"].get("voice"))
 
     def _too_large(self, merged: Mapping[str, Any]) -> Problem | None:
-        if size_of(merged) <= MAX_SESSION_BYTES:
+        try:
+            size = size_of(merged)
+        except (ValueError, RecursionError):
+            message = "the session holds what no JSON text can"
+            return Problem("invalid_value", message, "session")
+        if size <= MAX_SESSION_BYTES:
             return None
         message = f"a session object may have {MAX_SESSION_BYTES} bytes"
         return Problem("session_too_large", message, "session")
