@@ -36,7 +36,8 @@ class Server:
 
     With a relay, all that is bound to `host` is the relay's port and the HTTP port: the
     transceiver's own UDP port is on 127.0.0.1. `advertise_port` puts another port of
-    `host` into the answers: that of something in front of the relay.
+    `host` into the answers: that of something in front of the relay. Everybody may call
+    unless there is an `api_key`.
     """
 
     def __init__(
@@ -48,13 +49,23 @@ class Server:
         setup: str = "active",
         advertise_port: int | None = None,
         max_sessions: int = 1000,
+        backend: str = "echo",
+        api_key: str | None = None,
     ) -> None:
         self._folder = folder
         self._stack = ExitStack()
         self._keys = folder / "keys"
         self._keys.touch(mode=0o600)
         self._keys.write_text(KEYS, encoding="utf-8")
-        self._options = ["--setup", setup, "--max-sessions", str(max_sessions), "--no-auth"]
+        self._options = ["--setup", setup, "--max-sessions", str(max_sessions)]
+        self._options += ["--backend", backend]
+        if api_key is None:
+            self._options += ["--no-auth"]
+        else:
+            keys = folder / "api-keys"
+            keys.touch(mode=0o600)
+            keys.write_text(f"{api_key}\n", encoding="utf-8")
+            self._options += ["--api-key-file", str(keys)]
         self._relay: Process | None = None
         self._starts = 0
         self._inside = ("127.0.0.1", free_port("127.0.0.1"))

@@ -91,6 +91,8 @@ class Site:
         self._stop = asyncio.Event()
         # Base of the programs under test, for paths that are not the site's own.
         self.upstream = ""
+        # What else there is below /e2e/files/, by name.
+        self.files: dict[str, Path] = {}
         # (method, path, status) of what went through to it.
         self.forwarded: list[tuple[str, str, int]] = []
 
@@ -136,6 +138,7 @@ class Site:
                 web.post("/e2e/samples", self._samples),
                 web.post("/e2e/result", self._result),
                 web.get("/e2e/signal/{seed}/{milliseconds}", self._signal),
+                web.get("/e2e/files/{name}", self._file),
                 web.static("/e2e", PAGE),
                 web.route("*", "/{path:.*}", self._forward),
             ]
@@ -185,6 +188,9 @@ class Site:
         seed, milliseconds = (int(request.match_info[k]) for k in ("seed", "milliseconds"))
         samples = signal(seed, milliseconds / 1000).astype("<f4")
         return web.Response(body=samples.tobytes(), content_type="application/octet-stream")
+
+    async def _file(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(self.files[request.match_info["name"]])
 
     async def _forward(self, request: web.Request) -> web.Response:
         headers = {k: v for k, v in request.headers.items() if k in ("Content-Type", "Accept")}

@@ -60,6 +60,11 @@ class Demo:
         self._out, self._err = folder / "out", folder / "err"
         self.url = ""
 
+    @property
+    def probed(self) -> str:
+        """Where calls are echoed, so that what comes back can be compared."""
+        return self.url + "?model=echo"
+
     def __enter__(self) -> Self:
         with self._out.open("wb") as out, self._err.open("wb") as err:
             # Another folder: the demonstration must be startable from anywhere.
@@ -161,7 +166,15 @@ def test_demo_once(flags: list[str], path: str) -> None:
 
 def test_probe_program(demo: Demo) -> None:
     """The probe prints JSON and its status says whether the echo worked."""
-    command = [sys.executable, "-m", "examples.probe", demo.url, "--tone", "--seconds=2", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "examples.probe",
+        demo.probed,
+        "--tone",
+        "--seconds=2",
+        "--json",
+    ]
     relay = re.findall(r"^relay (127\S+)$", "\n".join(demo.children()), re.MULTILINE)[0]
     for expected, flags in ((0, ["--relay", relay]), (1, ["--relay", "127.0.0.1:1"])):
         done = subprocess.run(
@@ -189,7 +202,7 @@ def test_calls_at_once_and_delete(demo: Demo) -> None:
     """Several calls share the two transceivers in turn; DELETE ends each at its owner."""
 
     async def calls() -> list[Report]:
-        return await asyncio.gather(*(place_call(demo.url, seconds=2.0) for _ in range(4)))
+        return await asyncio.gather(*(place_call(demo.probed, seconds=2.0) for _ in range(4)))
 
     reports = asyncio.run(calls())
     assert all(report.passed for report in reports)
@@ -292,7 +305,7 @@ def test_relay_restart(tmp_path: Path) -> None:
         [(name, number)] = [item for item in demo.children().items() if "relay" in item[0]]
 
         async def call() -> Report:
-            placed = asyncio.create_task(place_call(demo.url, seconds=9.0))
+            placed = asyncio.create_task(place_call(demo.probed, seconds=9.0))
             await asyncio.sleep(3.0)
             os.kill(number, signal.SIGKILL)
             return await placed
@@ -370,7 +383,7 @@ def test_clients_are_told_of_the_end(tmp_path: Path) -> None:
     with Demo(tmp_path, "--http=127.0.0.1:0", "--relay=127.0.0.1:0") as demo:
 
         async def call() -> Report:
-            placed = asyncio.create_task(place_call(demo.url, seconds=20.0))
+            placed = asyncio.create_task(place_call(demo.probed, seconds=20.0))
             await asyncio.sleep(2.0)
             os.killpg(demo.process.pid, signal.SIGINT)
             return await placed

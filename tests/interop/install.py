@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-__all__ = ["ROOT", "Missing", "command"]
+__all__ = ["ROOT", "Missing", "command", "realtime_sdk"]
 
 # Where `python -m tests...` works.
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,10 @@ PEERS = Path(__file__).parent / "peers"
 
 # Seconds to download and compile one peer, on a slow machine with a cold cache.
 BUILD_LIMIT = 240.0
+
+
+# No scripts of packages run: the binary of wrtc comes as a package of its own.
+NPM = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 
 class Missing(Exception):
@@ -41,13 +45,17 @@ def command(name: str) -> list[str]:
             folder = _built(name, ["go", "build", "-o", "peer", "."])
             return [str(folder / "peer")]
         case "werift" | "wrtc":
-            # No scripts of packages run: the binary of wrtc comes as a package of its own.
-            npm = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-            return ["node", str(_built(name, npm) / "main.js")]
+            return ["node", str(_built(name, NPM) / "main.js")]
         case "gstreamer":
             return _gstreamer()
         case _:
             raise Missing(f"there is no peer {name!r}")
+
+
+def realtime_sdk() -> Path:
+    """The official realtime SDK for browsers, as one script. Raises Missing."""
+    bundle = "node_modules/@openai/agents-realtime/dist/bundle/openai-realtime-agents.umd.js"
+    return _built("realtime_sdk", NPM) / bundle
 
 
 def _built(name: str, build: list[str]) -> Path:
