@@ -67,10 +67,19 @@ def test_without_credit_nothing_leaves():
 
 def test_the_last_of_the_credit_is_for_proven_paths():
     """Whoever draws requests towards new paths cannot keep a proof from being renewed."""
-    made = prover(credit=RESERVE + 200)
-    asked = [made.ask(PathState(0.0), 0.0) is not None for _ in range(3)]
+    made, state = prover(credit=RESERVE + 200), PathState(0.0)
+    made.read_answer(state, Message.parse(Peer().answer(made.ask(state, 0.0))), 0.1)
+    asked = [made.ask(PathState(0.0), 0.1) is not None for _ in range(3)]
     assert asked == [True, False, False]
-    assert made.ask(PathState(0.0, proof=0.0), SPACING) is not None
+    assert made.ask(PathState(0.0, proof=0.1), 0.1 + SPACING) is not None
+
+
+def test_before_there_is_a_proof_nothing_is_kept():
+    """What is left of a budget after restarts is for the first path."""
+    made = prover(credit=2 * RESERVE)
+    assert made.halve() == RESERVE
+    assert made.credit == RESERVE
+    assert made.ask(PathState(0.0), 0.0) is not None
 
 
 def test_answers():

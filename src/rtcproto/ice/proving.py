@@ -13,8 +13,8 @@ schedule is tried again, and when all of it has, the proof is void (`paths`).
 Without this, one answer would have been a proof for ever: whoever was at an
 address once could keep our media there by checks in its name.
 
-Bytes: a request leaves only within the credit, which authentic messages earn. The
-last of it is kept for proven paths: who replays old checks from many addresses
+Bytes: a request leaves only within the credit, which authentic messages earn. Once
+there is a proof the last of it is kept for proven paths: who replays old checks from many addresses
 draws requests towards them, and must not starve the proof that media stands on.
 
 Refuses: answers with another transaction id or without a good MAC; requests
@@ -190,7 +190,7 @@ class Prover:
         state.proving = None
 
     def _spend(self, size: int, state: PathState) -> bool:
-        kept = RESERVE if state.proof is None else 0
+        kept = RESERVE if state.proof is None and self.answered else 0
         if size > self._credit - kept:
             return False
         self._credit -= size

@@ -59,6 +59,8 @@ class Trickle:
         # ice-ufrag"; one that is the same may be an old fragment, or no restart at all.
         if fragment.ufrag == self._remote.ufrag or _same(fragment.pwd, self._remote.pwd):
             raise DescriptionRefused("an ICE restart changes both ice-ufrag and ice-pwd")
+        if ufrag == self._local.ufrag:
+            raise UsageError("an ICE restart needs a new ufrag")
         local = draw_credentials(self._config, ufrag)
         remote = Credentials(fragment.ufrag, fragment.pwd)
         restart = IceRestart(
