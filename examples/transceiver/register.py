@@ -1,7 +1,7 @@
 """Whose calls are whose: what HTTP remembers of each call, and how many a token may have.
 
-A call that is over is forgotten at the latest when the register would grow beyond twice
-what is alive, so nobody has to tell it. Limits hold for this transceiver alone: behind
+Nobody has to say that a call is over: with every 64th new call the register looks which
+still are. Limits hold for this transceiver alone: behind
 one address, N transceivers allow N times as much.
 """
 
@@ -17,7 +17,7 @@ from examples.transceiver.ports import CallTable
 
 __all__ = ["Entry", "Limits", "Register", "TooManyCalls"]
 
-# Entries of calls that are over before they are looked for.
+# New calls from one look for those that are over to the next.
 _SLACK = 64
 
 
@@ -61,7 +61,7 @@ class Register:
         self._limits = limits
         self._entries: dict[str, Entry] = {}
         self._by_token: dict[str, set[str]] = {}
-        self._alive = 0
+        self._added = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -81,7 +81,8 @@ class Register:
     def add(self, call_id: CallId, caller: Caller) -> Entry:
         """Remember a call that `caller` began."""
         entry = Entry(call_id=call_id, key=caller.key, token=caller.token)
-        if len(self._entries) >= 2 * self._alive + _SLACK:
+        self._added += 1
+        if self._added % _SLACK == 0:
             self._prune()
         self._entries[str(call_id)] = entry
         self._by_token.setdefault(caller.token, set()).add(str(call_id))
@@ -111,4 +112,3 @@ class Register:
                 names.discard(name)
                 if not names:
                     del self._by_token[entry.token]
-        self._alive = len(self._entries)

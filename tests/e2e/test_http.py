@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import socket
 import subprocess
@@ -192,8 +193,14 @@ async def last_of(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
     return last
 
 
-def test_the_side_band_hears_that_the_browser_left(tmp_path: Path) -> None:
-    """The last event says so, in the words of a page's key; longer than connections may live."""
+def test_the_side_band_hears_that_the_browser_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last event says so; the side band lives longer than other connections may.
+
+    The key comes as a subprotocol, as browsers send it. Threat K2: no library logs it.
+    """
+    caplog.set_level(logging.DEBUG)
 
     async def run() -> None:
         async with House(tmp_path) as house, client() as session, client(None) as page:
@@ -217,6 +224,26 @@ def test_the_side_band_hears_that_the_browser_left(tmp_path: Path) -> None:
         patch.setattr(webserver, "LIFETIME", 0.3)
         patch.setattr(webserver, "KEEP_ALIVE_TIMEOUT", 0.1)
         asyncio.run(run())
+    assert "a side band joined" in caplog.text
+    assert KEYS[0] not in caplog.text
+
+
+def test_k2_a_key_among_strange_subprotocols(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Threat K2: without the subprotocol `realtime` there is no side band, and no log line."""
+    caplog.set_level(logging.DEBUG)
+
+    async def run() -> int:
+        async with House(tmp_path) as house, client() as session:
+            location = (await post(session, house.url)).headers["Location"]
+            url = f"{house.url}/v1/realtime?call_id={location.rpartition('/')[2]}"
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await session.ws_connect(url, protocols=(f"openai-insecure-api-key.{KEYS[0]}",))
+            return caught.value.status
+
+    assert asyncio.run(run()) == 400
+    assert KEYS[0] not in caplog.text
 
 
 @pytest.mark.parametrize("limit", [15 << 20, 60_000])

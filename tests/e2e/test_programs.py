@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import aiohttp
 import attrs
 import pytest
 
@@ -251,8 +252,8 @@ def test_bad_offers(demo: Demo, change: Callable[[str], str], status: int, said:
 
 
 def test_other_media_type(demo: Demo) -> None:
-    """Only application/sdp is an offer."""
-    reply = ask("POST", demo.url, b"{}", {"Content-Type": "application/json"})
+    """An offer is SDP, JSON or a form, and nothing else."""
+    reply = ask("POST", demo.url, b"{}", {"Content-Type": "text/plain"})
     assert reply.status == 415
     assert reply.error["code"] == "unsupported_media_type"
 
@@ -277,6 +278,27 @@ def test_preflight(demo: Demo) -> None:
     assert created.headers.get_content_type() == "application/sdp"
     assert "Location" in created.headers["Access-Control-Expose-Headers"]
     assert created.body.endswith(b"\r\n")
+
+
+def test_side_bands_and_hang_up_find_the_owner(demo: Demo) -> None:
+    """Through the front door, in any turn."""
+
+    async def side_band(location: str) -> dict[str, Any]:
+        call_id = location.rpartition("/")[2]
+        url = demo.url.removesuffix("/calls") + f"?call_id={call_id}"
+        last: dict[str, Any] = {}
+        async with aiohttp.ClientSession() as session, session.ws_connect(url) as joined:
+            hang_up = demo.url.removesuffix(CALLS) + location + "/hangup"
+            assert (await asyncio.to_thread(ask, "POST", hang_up)).status == 200
+            async with asyncio.timeout(PATIENCE):
+                async for message in joined:
+                    last = json.loads(message.data)
+            assert joined.close_code == 1000
+        return last
+
+    for _ in range(3):
+        location = str(ask("POST", demo.url, offer().encode()).headers["Location"])
+        assert asyncio.run(side_band(location))["reason"] == "close_requested"
 
 
 def test_page(demo: Demo) -> None:

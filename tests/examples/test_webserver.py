@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import types
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from examples.lograte import MAX_LINES, LogRate, limit_logs
-from examples.webserver import MAX_PATH, guard
+from examples.webserver import MAX_PATH, _Connection, guard, keep_open
 
 
 def ask(
@@ -79,6 +81,24 @@ def test_bugs_stay_bugs() -> None:
 
     with pytest.raises(ValueError, match="a bug"):
         ask(handler=broken)
+
+
+def test_a_websocket_has_its_own_end() -> None:
+    """A connection that is kept open loses its deadline, and nothing else does."""
+    loop = asyncio.new_event_loop()
+    try:
+        deadlines = []
+        for kept in (True, False):
+            manager = web.Server(lambda request: web.Response(), loop=loop)  # type: ignore[arg-type,return-value]
+            connection = _Connection(manager, set(), loop)
+            deadline = connection._deadline = loop.call_later(5.0, lambda: None)
+            if kept:
+                keep_open(cast(web.Request, types.SimpleNamespace(protocol=connection)))
+            deadlines.append(deadline.cancelled())
+        assert deadlines == [True, False]
+    finally:
+        loop.close()
+    keep_open(make_mocked_request("GET", "/"))  # of another server: nothing to do
 
 
 def record(at: float) -> logging.LogRecord:
