@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,6 +25,7 @@ __all__ = [
     "address",
     "host",
     "integer",
+    "network",
     "read_text_file",
     "show",
     "token_codec",
@@ -58,6 +59,14 @@ def host(text: str) -> str:
         return str(ip_address(text.removeprefix("[").removesuffix("]")))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: not an IP address") from None
+
+
+def network(text: str) -> str:
+    """Argument type: an IP network, such as 10.1.0.0/16."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: not a network") from None
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:

@@ -11,7 +11,7 @@ import mmap
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
-from rtcproto.relay import Drop, RelayStats
+from rtcproto.relay import Drop, RelayStats, StreamEnd
 
 __all__ = ["COUNTERS", "DELAY_BOUNDS", "GAUGES", "Board", "Counters", "Row"]
 
@@ -34,7 +34,11 @@ COUNTERS = (
     "flow_events_dropped",
     "send_errors",
     "wrong_address",
+    "commands_dropped",
     *(f"drop_{reason.label}" for reason in Drop),
+    "stream_opened",
+    "stream_frames_dropped",
+    *(f"stream_end_{reason.name.lower()}" for reason in StreamEnd),
     *(f"delay_{index}" for index in range(len(DELAY_BOUNDS) + 1)),
     "delay_nanoseconds",
     # Those of packets and bytes above that clients sent and got by TCP.
@@ -78,6 +82,7 @@ class Counters:
             "takeovers_refused": stats.takeovers_refused,
             "flows_refused": stats.flows_refused,
             "flow_events_dropped": stats.flow_events_dropped,
+            "commands_dropped": stats.commands_dropped,
             "send_errors": self.send_errors,
             "wrong_address": self.wrong_address,
             "delay_nanoseconds": self.delay_nanoseconds,

@@ -21,13 +21,17 @@ __all__ = ["RelayServer"]
 class RelayServer:
     """A running relay. Sockets are bound when it is made; SettingsError if they cannot be.
 
-    Port 0 in the settings takes a free port; `publics` and `inside` say which.
+    Port 0 in the settings takes a free port; `publics`, `streams` (TCP), `upstream` and `inside`
+    say which.
     """
 
     def __init__(self, settings: RelaySettings) -> None:
         workers = open_sockets(attrs.evolve(settings, workers=1))
         self._sockets = workers[0]
         self.publics = tuple(face.public for face in self._sockets.outside)
+        self.streams = tuple(face.public for face in self._sockets.tcp)
+        upstream = self._sockets.upstream
+        self.upstream = None if upstream is None else upstream.public
         self.inside = address_of(self._sockets.inside)
         try:
             self.worker = Worker(settings, self._sockets, own_addresses(workers))

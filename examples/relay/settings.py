@@ -15,6 +15,7 @@ from examples.cli import (
     address,
     host,
     integer,
+    network,
     read_text_file,
     token_codec,
 )
@@ -74,10 +75,23 @@ class RelaySettings:
     drain_timeout: float = 0.0
     http: Address | None = None
     files: Sequence[str] = ()
+    # Where clients reach us that cannot use UDP.
+    tcp: Sequence[Address] = ()
+    # Where relays in front of this one reach us, and the networks that they are in.
+    upstream: Address | None = None
+    upstream_networks: Sequence[str] = ()
 
     def __attrs_post_init__(self) -> None:
-        if not self.listen:
-            raise SettingsError("--listen: at least one public address is needed")
+        if not self.listen and self.upstream is None:
+            raise SettingsError("--listen: at least one public address is needed, or --upstream")
+        if (self.upstream is None) != (not self.upstream_networks):
+            raise SettingsError("--upstream: name the network of those relays, --upstream-network")
+        if self.upstream is not None and ip_address(self.upstream[0]).is_unspecified:
+            # Whoever can send to it from the right network is believed.
+            raise SettingsError("--upstream: must be one address of the private network")
+        if any(where[1] and where in self.listen for where in self.tcp):
+            # Transceivers tell the two ways to one client by the public address.
+            raise SettingsError("--tcp: must be another port than --listen, or another host")
         if not self.transceivers:
             raise SettingsError("no transceivers: use --transceiver or --directory")
         advertised = [_version(name) for name in self.advertise]
@@ -86,7 +100,7 @@ class RelaySettings:
         for name in (*self.advertise, *self.advertise_at.values(), *self.advertise_at):
             if ip_address(name).is_unspecified or ip_address(name).is_multicast:
                 raise SettingsError(f"--advertise {name}: not the address of a host")
-        for name, _ in self.listen:
+        for name, _ in (*self.listen, *self.tcp):
             seen = {*advertised, *map(_version, self.advertise_at)}
             if ip_address(name).is_unspecified and _version(name) not in seen:
                 # The header to transceivers must name an address that clients can use.
@@ -172,6 +186,9 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
         socket_buffer=options.socket_buffer * 1024,
         drain_timeout=options.drain_timeout,
         http=options.http,
+        tcp=options.tcp,
+        upstream=options.upstream,
+        upstream_networks=options.upstream_network,
         files=[name for name in (options.keys, options.directory) if name is not None],
     )
 
@@ -184,11 +201,17 @@ def _parser() -> LineParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--listen", type=address, action="append", required=True, metavar="HOST:PORT",
+    add("--listen", type=address, action="append", default=[], metavar="HOST:PORT",
         help="public address for clients (may be repeated)")  # fmt: skip
     add("--advertise", type=_advertised, action="append", default=[], metavar="[LOCAL=]HOST",
         help="the public host as clients see it, where it is not the bound one; with LOCAL, "
         "for that address of the machine (may be repeated)")  # fmt: skip
+    add("--tcp", type=address, action="append", default=[], metavar="HOST:PORT",
+        help="TCP port for clients whose network blocks UDP (may be repeated)")  # fmt: skip
+    add("--upstream", type=address, metavar="HOST:PORT",
+        help="our address towards relays in front of this one")  # fmt: skip
+    add("--upstream-network", type=network, action="append", default=[], metavar="NETWORK",
+        help="where those relays send from, such as 10.1.0.0/16 (may be repeated)")  # fmt: skip
     add("--inside", type=address, required=True, metavar="HOST:PORT",
         help="our address towards the transceivers; further workers take the next ports",
         )  # fmt: skip

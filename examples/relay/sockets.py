@@ -33,6 +33,9 @@ IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT = 23, 0
 IP_PKTINFO = 8
 IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
 
+# TCP connections that wait to be accepted.
+BACKLOG = 256
+
 LINUX = sys.platform.startswith("linux")
 
 # How often, and how many seconds apart, a port in use is tried again: processes of a relay
@@ -81,25 +84,39 @@ class WorkerSockets:
 
     outside: tuple[Outside, ...]
     inside: socket.socket
+    # Listening ones, the same in all workers: whoever is faster accepts.
+    tcp: tuple[Outside, ...] = ()
+    # Towards relays in front of this one.
+    upstream: Outside | None = None
 
     def close(self) -> None:
         """Close all of them."""
-        for sock in (self.inside, *(face.sock for face in self.outside)):
-            sock.close()
+        upstream = [] if self.upstream is None else [self.upstream]
+        for face in (*self.outside, *self.tcp, *upstream):
+            face.sock.close()
+        self.inside.close()
 
 
 def open_sockets(settings: RelaySettings) -> list[WorkerSockets]:
     """The sockets of every worker. Raises SettingsError, with nothing left open."""
     opened: list[socket.socket] = []
 
-    def bind(address: Address, flag: str, shared: bool) -> socket.socket:
-        sock = _bind(address, flag, settings.socket_buffer, shared)
+    def bind(
+        address: Address, flag: str, shared: bool, kind: int = socket.SOCK_DGRAM
+    ) -> socket.socket:
+        sock = _bind(address, flag, settings.socket_buffer, shared, kind)
         opened.append(sock)
         return sock
 
     try:
         workers: list[WorkerSockets] = []
         addresses: Sequence[Address] = settings.listen
+        tcp = tuple(
+            _outside(bind(address, "--tcp", shared=False, kind=socket.SOCK_STREAM), settings)
+            for address in settings.tcp
+        )
+        above = settings.upstream
+        upstream: Outside | None = None
         for index in range(settings.workers):
             outside = [bind(address, "--listen", shared=index > 0) for address in addresses]
             if settings.workers > 1 and not index:
@@ -111,7 +128,14 @@ def open_sockets(settings: RelaySettings) -> list[WorkerSockets]:
             inside = bind((host, port + index if port else 0), "--inside", shared=False)
             _allow_fragments(inside)
             faces = tuple(_outside(sock, settings) for sock in outside)
-            workers.append(WorkerSockets(faces, inside))
+            if above is not None:
+                sock = bind(above, "--upstream", shared=index > 0)
+                if settings.workers > 1:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                _allow_fragments(sock)
+                above = address_of(sock)
+                upstream = Outside(sock, above, above)
+            workers.append(WorkerSockets(faces, inside, tcp, upstream))
     except BaseException:
         for sock in opened:
             sock.close()
@@ -125,9 +149,9 @@ def address_of(sock: socket.socket) -> Address:
     return host, port
 
 
-def _bind(address: Address, flag: str, size: int, shared: bool) -> socket.socket:
+def _bind(address: Address, flag: str, size: int, shared: bool, kind: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock = socket.socket(family, kind)
     try:
         sock.setblocking(False)
         if family == socket.AF_INET6:
@@ -135,9 +159,15 @@ def _bind(address: Address, flag: str, size: int, shared: bool) -> socket.socket
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            sock.setsockopt(socket.SOL_SOCKET, option, size)
+        if kind == socket.SOCK_STREAM:
+            # Connections of an earlier process may linger on the port.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        else:
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                sock.setsockopt(socket.SOL_SOCKET, option, size)
         _patiently(lambda: sock.bind(address))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         raise SettingsError(f"{flag} {show(address)}: {error.strerror}") from None
@@ -160,7 +190,10 @@ def _outside(sock: socket.socket, settings: RelaySettings) -> Outside:
     public = settings.public_of(bound)
     if not LINUX or not ip_address(bound[0]).is_unspecified:
         return Outside(sock, bound, public)
-    if sock.family == socket.AF_INET6:
+    if sock.type == socket.SOCK_STREAM:
+        # A connection knows which address it is for.
+        pass
+    elif sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)

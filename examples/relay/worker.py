@@ -30,6 +30,7 @@ from examples.relay.counters import Counters
 from examples.relay.plain import PlainInside, PlainOutside, Send
 from examples.relay.settings import RelaySettings
 from examples.relay.sockets import Outside, WorkerSockets, address_of
+from examples.relay.stream import StreamFace
 from rtcproto.datagram import Address
 from rtcproto.relay import RelayConfig, RelayCore
 from rtcproto.routing.table import FlowEvent
@@ -104,9 +105,17 @@ class Worker:
         self._inside = sockets.inside
         self._stopping = False
         self.counters = Counters()
-        everywhere = {public for face in sockets.outside for public in face.publics}
+        everywhere = {
+            public for face in (*sockets.outside, *sockets.tcp) for public in face.publics
+        }
+        upstream = sockets.upstream
         self.core = RelayCore(
-            RelayConfig(publics=frozenset(everywhere.union(publics)), own=frozenset(own)),
+            RelayConfig(
+                publics=frozenset(everywhere.union(publics)),
+                own=frozenset(own),
+                upstream_face=None if upstream is None else upstream.public,
+                upstreams=tuple(settings.upstream_networks),
+            ),
             settings.codec,
             settings.directory(own),
         )
@@ -119,10 +128,19 @@ class Worker:
         self._timers: list[Timer] = [self.core]
         self._faces: list[Face] = []
         self._ways: dict[Address, Send] = {}
+        # To the core, relays in front of us are behind one more outside face.
+        outside = sockets.outside if upstream is None else (*sockets.outside, upstream)
         if uses_batches(settings):
-            self._make_batched(sockets.outside, kernel or SystemKernel())
+            self._make_batched(outside, kernel or SystemKernel())
         else:
-            self._make_plain(sockets.outside)
+            self._make_plain(outside)
+        self._stream: StreamFace | None = None
+        if sockets.tcp:
+            self._stream = StreamFace(sockets.tcp, self.core, self.send_inside)
+            self.add_public_face(self._stream)
+            self.add_observer(self._stream.observe)
+            self.add_timer(self._stream)
+            self._sources.append(self._stream.values)
 
     def run(self) -> None:
         """Forward until `stop`."""
@@ -236,6 +254,8 @@ class Worker:
 
     def close(self) -> None:
         """Close what it opened itself. Not while `run` is running."""
+        if self._stream is not None:
+            self._stream.close()
         self._wake_reader.close()
         self._wake_writer.close()
 
@@ -288,7 +308,8 @@ def own_addresses(workers: Sequence[WorkerSockets]) -> list[Address]:
     for worker in workers:
         inside = address_of(worker.inside)
         own.append(inside)
-        for face in worker.outside:
+        upstream = () if worker.upstream is None else (worker.upstream,)
+        for face in (*worker.outside, *worker.tcp, *upstream):
             own += [face.bound, *face.publics]
             # A wildcard socket is also at our inside host.
             own.append((inside[0], face.bound[1]))

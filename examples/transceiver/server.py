@@ -156,3 +156,4 @@ def endpoint_config(settings: Settings) -> EndpointConfig:
         max_sessions=settings.max_sessions,
         max_connecting=settings.max_connecting,
     )
+            tcp_addresses=settings.advertise_tcp,

@@ -49,6 +49,8 @@ class Settings:
     advertise: tuple[Address, ...]
     relays: tuple[str, ...] = ()
     codec: TokenCodec | None = None
+    # The relays' TCP ports, for clients whose network blocks UDP.
+    advertise_tcp: tuple[Address, ...] = ()
     cluster: int = 0
     owner: int = 0
     epoch: int = 0
@@ -80,6 +82,8 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         name = options.udp[0] if options.advertise is None else options.advertise
         if ipaddress.ip_address(name).is_unspecified:
             raise SettingsError(f"--udp {name}: a wildcard needs --advertise HOST")
+        if options.relay_tcp:
+            raise SettingsError("--relay-tcp: it belongs to a relay, see --relay")
         advertise = ((name, options.udp[1]),)
     api_keys = None
     if options.api_key_file is not None:
@@ -98,6 +102,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         relays=tuple(options.relay_network),
         codec=None if options.keys is None else token_codec(options.keys, "--keys"),
         cluster=options.cluster,
+        advertise_tcp=tuple(options.relay_tcp),
         owner=options.owner,
         epoch=options.epoch,
         setup=Setup(options.setup),
@@ -140,6 +145,8 @@ def _parser() -> LineParser:
         help="where relays may send from, such as 10.1.0.0/16 (may be repeated)")  # fmt: skip
     add("--keys", metavar="FILE", help="token keys, shared with the relays")
     add("--cluster", type=integer(0, 4095), default=0, metavar="N", help="our cluster (0-4095)")
+    add("--relay-tcp", type=address, action="append", default=[], metavar="HOST:PORT",
+        help="a relay's TCP port, to be advertised beside it (may be repeated)")  # fmt: skip
     add("--owner", type=integer(0, 65535), default=0, metavar="N", help="our slot (0-65535)")
     add("--epoch", type=integer(0, 4095), default=0, metavar="N",
         help="how often the slot was given out (0-4095)")  # fmt: skip

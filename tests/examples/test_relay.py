@@ -148,7 +148,40 @@ def test_bad_key_files(
 def test_missing_flags(capsys: pytest.CaptureFixture[str]) -> None:
     """A relay without any address, key or transceiver does not start."""
     assert main([]) == 2
-    assert "--listen" in capsys.readouterr().err
+    assert "--inside" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ([], "--listen"),
+        (["--upstream=10.0.0.100:4100"], "--upstream-network"),
+        (["--listen=203.0.113.1:3478", "--upstream-network=10.0.0.0/8"], "--upstream"),
+        (["--upstream=0.0.0.0:4100", "--upstream-network=10.0.0.0/8"], "private"),
+        (["--upstream=10.0.0.100:4100", "--upstream-network=10.0.0.1/8"], "not a network"),
+        (["--listen=203.0.113.1:443", "--tcp=203.0.113.1:443"], "--tcp"),
+        (["--listen=203.0.113.1:443", "--tcp=0.0.0.0:443"], "--advertise"),
+    ],
+)
+def test_faces_that_cannot_work(
+    keys: str, extra: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody could reach such a relay, or anybody could lie to it."""
+    given = ["--inside=10.0.0.100:4000", "--transceiver=0/1=10.0.0.1:9000", f"--keys={keys}"]
+    assert main([*given, *extra]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_tiers_and_tcp(keys: str) -> None:
+    """A cluster relay that also takes TCP."""
+    settings = parse_arguments([
+        "--inside=10.7.0.1:4000", "--transceiver=7/*=10.7.1.1:4100", f"--keys={keys}",
+        "--upstream=10.7.0.1:4100", "--upstream-network=10.0.0.0/24", "--tcp=203.0.113.1:443",
+    ])  # fmt: skip
+    assert settings.upstream == ("10.7.0.1", 4100)
+    assert settings.upstream_networks == ["10.0.0.0/24"]
+    assert settings.tcp == [("203.0.113.1", 443)]
+    assert settings.directory(()).lookup(7, 99) == Entry(("10.7.1.1", 4100), None)
 
 
 def test_no_transceivers(arguments: list[str]) -> None:
