@@ -89,7 +89,7 @@ async def _serve(settings: DemoSettings) -> int:
 
         status = 0
         if settings.probe:
-            status = await _probe(f"{scheme}://{show(reachable(bound))}{CALLS}", plan)
+            status = await _probe(f"{scheme}://{show(reachable(bound))}{CALLS}?model=echo", plan)
         if not settings.once:
             await asyncio.Event().wait()
         return status

@@ -34,7 +34,7 @@ from examples.transceiver.ear import Ear
 from examples.transceiver.metrics import AgentStats, Counters
 from examples.transceiver.outlet import LABEL, MessageCall, Outlet
 from examples.transceiver.playout import Playout, Started, Stopped
-from examples.transceiver.ports import Listener, Over
+from examples.transceiver.ports import Listener, Over, why_over
 from examples.transceiver.realtime.commands import (
     AddItem,
     AppendInput,
@@ -63,7 +63,6 @@ from rtcproto.errors import UsageError
 from rtcproto.events import (
     AudioLost,
     AudioReceived,
-    CloseReason,
     Connected,
     DataChannelBufferLow,
     DataChannelClosed,
@@ -74,7 +73,7 @@ from rtcproto.events import (
     SessionClosed,
 )
 
-__all__ = ["MAX_SIDE_BAND_EVENT", "Agent", "MediaCall", "over_reason"]
+__all__ = ["MAX_SIDE_BAND_EVENT", "Agent", "MediaCall"]
 
 logger = logging.getLogger("transceiver")
 
@@ -423,7 +422,8 @@ class Agent:
     def _finish(self, event: SessionClosed) -> None:
         if self._over is not None:
             return
-        over = over_reason(event.reason, expired=self._dialogue.closed)
+        # It has closed itself when its time was up.
+        over = Over.EXPIRED if self._dialogue.closed else why_over(event.reason)
         now = self._clock()
         self._outlet.channel = None
         self._dialogue.close(over.value, now)
@@ -439,21 +439,3 @@ class Agent:
 
     def _log(self, what: str) -> None:
         logger.info("call %s: %s", self.call_id.shown, what)
-
-
-def over_reason(reason: CloseReason, *, expired: bool = False) -> Over:
-    """What programs are told about the end of a session. `expired`: its time was up."""
-    match reason:
-        case CloseReason.LOCAL:
-            return Over.EXPIRED if expired else Over.CLOSE_REQUESTED
-        case CloseReason.PEER:
-            return Over.REMOTE_HANGUP
-        case (
-            CloseReason.CONSENT_EXPIRED
-            | CloseReason.NO_CHECK
-            | CloseReason.NO_ANSWER
-            | CloseReason.SETUP_TIMEOUT
-        ):
-            return Over.CONNECTION_LOST
-        case _:
-            return Over.ERROR

@@ -1,71 +1,58 @@
-"""The simplest inference there is: every Opus packet goes back as it came.
+"""The simplest backend there is: every Opus packet goes back as it came.
 
-Nothing is decoded. The time line is the caller's, so silence (DTX) and loss are
-heard by the caller as they happened on the way here. What cannot be sent back is
-left out: packets that are too large for us, all of them to a client that only sends.
+Nothing is decoded and nobody waits for his turn. The time line is the caller's, so
+silence (DTX) and loss are heard by the caller as they happened on the way here. To
+the events of the interface it has nothing to say: its responses are empty.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Any
 
-from examples.transceiver.callid import CallId
-from rtcproto.asyncio import Call
-from rtcproto.errors import UsageError
-from rtcproto.events import (
-    AudioLost,
-    AudioReceived,
-    Connected,
-    Event,
-    PathChanged,
-    SessionClosed,
+from examples.transceiver.backend import (
+    AudioFrame,
+    DirectAudio,
+    Emit,
+    ResponseDone,
+    ResponseRequest,
+    Turn,
 )
 
 __all__ = ["Echo"]
 
-logger = logging.getLogger("transceiver")
-
 
 class Echo:
-    """Handles the events of all calls of `owner`; logs what happens to them."""
+    """One call's echo; its own `BackendFactory`."""
 
-    def __init__(self, owner: CallId) -> None:
-        self._owner = owner
-        # Packets that were left out, by call; only of calls that go on.
-        self._left_out: dict[str, int] = {}
+    def __init__(self, session: Mapping[str, Any], emit: Emit) -> None:
+        self._emit = emit
 
-    def __call__(self, call: Call, event: Event) -> None:
-        """Handle one event of one call."""
-        match event:
-            case AudioReceived():
-                self._send(call, event)
-            case Connected():
-                self._log(call, f"connected, {event.srtp_profile}")
-            case PathChanged():
-                self._log(call, "the client moved to another path")
-            case AudioLost():
-                pass  # the caller sees the gap in what comes back
-            case SessionClosed():
-                left_out = self._left_out.pop(call.id, 0)
-                more = f"; {left_out} packets not echoed" if left_out else ""
-                self._log(call, f"over, {event.reason.value}{more}")
-            case _:
-                assert_never(event)
+    def update_session(self, session: Mapping[str, Any]) -> None:
+        """Nothing in a session changes an echo."""
 
-    def _send(self, call: Call, event: AudioReceived) -> None:
-        try:
-            call.send_audio(
-                event.payload,
-                timestamp=event.timestamp,
-                level=event.level,
-                voice=bool(event.voice),
-            )
-        except UsageError as error:
-            # The client may send what it takes no echo of.
-            if call.id not in self._left_out:
-                self._log(call, f"cannot echo: {error}")
-            self._left_out[call.id] = self._left_out.get(call.id, 0) + 1
+    def receive_frame(self, frame: AudioFrame) -> None:
+        """Send it back."""
+        self._emit(DirectAudio(frame))
 
-    def _log(self, call: Call, what: str) -> None:
-        logger.info("call %s: %s", self._owner.of(call.id).shown, what)
+    def commit_turn(self, turn: Turn) -> None:
+        """It was sent back already."""
+
+    def create_response(self, request: ResponseRequest) -> None:
+        """Say nothing else."""
+        self._emit(ResponseDone(request.response_id))
+
+    def cancel_response(self, response_id: str) -> None:
+        """None goes on."""
+
+    def add_item(self, item: Mapping[str, Any], previous_item_id: str | None) -> None:
+        """An echo remembers nothing."""
+
+    def delete_item(self, item_id: str) -> None:
+        """It has none."""
+
+    def truncate_item(self, item_id: str, audio_end_ms: int) -> None:
+        """It has none."""
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""

@@ -13,10 +13,12 @@ from aiohttp import web
 from examples.page import page_routes
 from examples.tls import self_signed_context
 from examples.transceiver.auth import Authority
+from examples.transceiver.backends import BACKENDS, BY_MODEL
 from examples.transceiver.callid import CallId
+from examples.transceiver.calls import Calls
 from examples.transceiver.desk import Desk
-from examples.transceiver.echo_calls import EchoCalls
 from examples.transceiver.owners import Owners
+from examples.transceiver.realtime.decode import MAX_CHANNEL_EVENT
 from examples.transceiver.register import Register
 from examples.transceiver.responses import json_errors
 from examples.transceiver.sessions import check_session
@@ -29,6 +31,7 @@ from rtcproto import EndpointConfig, RoutingConfig, SessionConfig
 from rtcproto.asyncio import Driver, open_endpoint
 from rtcproto.datagram import Address
 from rtcproto.dtls import Identity
+from rtcproto.sctp import SctpConfig
 
 __all__ = ["Transceiver"]
 
@@ -45,6 +48,7 @@ class Transceiver:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._driver: Driver | None = None
+        self._calls: Calls | None = None
         self._desk: Desk | None = None
         self._web: WebServer | None = None
 
@@ -59,7 +63,8 @@ class Transceiver:
         settings = self.settings
         self._driver = await open_endpoint(endpoint_config(settings), settings.udp)
         owner = CallId(settings.cluster, settings.owner, settings.epoch, "")
-        calls = EchoCalls(self._driver, owner)
+        factory = BACKENDS[settings.backend](settings)
+        self._calls = calls = Calls(self._driver, owner, factory, by_model=BY_MODEL)
         self._desk = desk = Desk(
             calls=calls,
             owner=owner,
@@ -102,6 +107,8 @@ class Transceiver:
             await self._web.close()
         if self._driver is not None:
             self._driver.close()
+        if self._calls is not None:
+            await self._calls.close()
         if self._desk is not None:
             await self._desk.owners.hop.close()
 
@@ -118,7 +125,10 @@ class Transceiver:
 
     async def _health(self, request: web.Request) -> web.Response:
         stats = self.driver.endpoint.endpoint_stats()
-        return web.json_response({"sessions": stats.sessions, "connecting": stats.connecting})
+        calls = {} if self._calls is None else self._calls.stats()
+        return web.json_response(
+            {"sessions": stats.sessions, "connecting": stats.connecting, "voice": calls}
+        )
 
     async def _live(self, request: web.Request) -> web.Response:
         # That it answers is the answer.
@@ -149,11 +159,12 @@ def endpoint_config(settings: Settings) -> EndpointConfig:
         session=SessionConfig(
             identity=Identity.generate(time.time()),
             addresses=settings.advertise,
+            tcp_addresses=settings.advertise_tcp,
             setup=settings.setup,
+            sctp=SctpConfig(max_message_size=MAX_CHANNEL_EVENT),
         ),
         routing=routing,
         relays=settings.relays,
         max_sessions=settings.max_sessions,
         max_connecting=settings.max_connecting,
     )
-            tcp_addresses=settings.advertise_tcp,

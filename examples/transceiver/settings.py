@@ -20,6 +20,7 @@ from examples.cli import (
     warn_if_readable,
 )
 from examples.transceiver.auth import api_keys as parse_api_keys
+from examples.transceiver.backends import BACKENDS
 from examples.transceiver.register import Limits
 from rtcproto.datagram import Address
 from rtcproto.routing import TokenCodec
@@ -42,15 +43,16 @@ class Settings:
     routing tokens, None without relays. Without `api_keys` (None) everybody may call.
     `peers` are the HTTP addresses of the cluster's other owners, `proxies` the networks
     whose X-Forwarded-For is believed; `drain_timeout` is how long SIGTERM leaves calls.
+    `backend` is the name of who answers the callers.
     """
 
     http: Address
     udp: Address
     advertise: tuple[Address, ...]
-    relays: tuple[str, ...] = ()
-    codec: TokenCodec | None = None
     # The relays' TCP ports, for clients whose network blocks UDP.
     advertise_tcp: tuple[Address, ...] = ()
+    relays: tuple[str, ...] = ()
+    codec: TokenCodec | None = None
     cluster: int = 0
     owner: int = 0
     epoch: int = 0
@@ -62,6 +64,7 @@ class Settings:
     peers: Mapping[int, str] = attrs.field(factory=dict)
     proxies: tuple[str, ...] = ()
     drain_timeout: float = 0.0
+    backend: str = "parrot"
     tls: bool = False
     page: bool = True
     quiet: bool = False
@@ -79,11 +82,11 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         if options.advertise is not None:
             raise SettingsError("--advertise: with --relay, the relays' addresses are advertised")
     else:
+        if options.relay_tcp:
+            raise SettingsError("--relay-tcp: it belongs to a relay, see --relay")
         name = options.udp[0] if options.advertise is None else options.advertise
         if ipaddress.ip_address(name).is_unspecified:
             raise SettingsError(f"--udp {name}: a wildcard needs --advertise HOST")
-        if options.relay_tcp:
-            raise SettingsError("--relay-tcp: it belongs to a relay, see --relay")
         advertise = ((name, options.udp[1]),)
     api_keys = None
     if options.api_key_file is not None:
@@ -99,10 +102,10 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         http=options.http,
         udp=options.udp,
         advertise=advertise,
+        advertise_tcp=tuple(options.relay_tcp),
         relays=tuple(options.relay_network),
         codec=None if options.keys is None else token_codec(options.keys, "--keys"),
         cluster=options.cluster,
-        advertise_tcp=tuple(options.relay_tcp),
         owner=options.owner,
         epoch=options.epoch,
         setup=Setup(options.setup),
@@ -119,6 +122,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         peers=_peers(options.peer, options.owner),
         proxies=tuple(options.trusted_proxy),
         drain_timeout=float(options.drain_timeout),
+        backend=options.backend,
         tls=options.tls,
         quiet=options.quiet,
     )
@@ -127,7 +131,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
 def _parser() -> LineParser:
     parser = LineParser(
         prog="python -m examples.transceiver",
-        description="Terminates WebRTC calls and echoes their audio.",
+        description="Terminates WebRTC calls and lets a backend answer them.",
         epilog="HOST is numeric; IPv6 is written [::1]:3478.",
         allow_abbrev=False,
     )
@@ -141,12 +145,12 @@ def _parser() -> LineParser:
     add("--relay", type=address, action="append", default=[], metavar="HOST:PORT",
         help="a relay's public address, to be advertised instead of ours (may be repeated)",
         )  # fmt: skip
+    add("--relay-tcp", type=address, action="append", default=[], metavar="HOST:PORT",
+        help="a relay's TCP port, to be advertised beside it (may be repeated)")  # fmt: skip
     add("--relay-network", type=_network, action="append", default=[], metavar="NETWORK",
         help="where relays may send from, such as 10.1.0.0/16 (may be repeated)")  # fmt: skip
     add("--keys", metavar="FILE", help="token keys, shared with the relays")
     add("--cluster", type=integer(0, 4095), default=0, metavar="N", help="our cluster (0-4095)")
-    add("--relay-tcp", type=address, action="append", default=[], metavar="HOST:PORT",
-        help="a relay's TCP port, to be advertised beside it (may be repeated)")  # fmt: skip
     add("--owner", type=integer(0, 65535), default=0, metavar="N", help="our slot (0-65535)")
     add("--epoch", type=integer(0, 4095), default=0, metavar="N",
         help="how often the slot was given out (0-4095)")  # fmt: skip
@@ -173,6 +177,9 @@ def _parser() -> LineParser:
         " requests about its calls (may be repeated)")  # fmt: skip
     add("--drain-timeout", type=integer(0, 86_400), default=30, metavar="SECONDS",
         help="how long SIGTERM leaves calls before it ends them (default 30)")  # fmt: skip
+    add("--backend", choices=tuple(BACKENDS), default="parrot",
+        help="who answers: parrot repeats each turn of the caller (default), echo every"
+        " packet at once")  # fmt: skip
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
     add("--quiet", action="store_true", help="log warnings only, not every call")
     return parser

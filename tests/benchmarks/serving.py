@@ -4,7 +4,7 @@ Answers every offer on its standard input and echoes audio; offers and answers a
 JSON. `{"offer": SDP}` gives `{"answer": SDP}`; `{"first": true}` gives the monotonic time at
 which the newest session's first audio packet came (null: none yet).
 
-Ours is what the transceiver program runs: the asyncio driver with `examples.transceiver.echo`.
+Ours is what the transceiver program runs with `--backend echo`, less its HTTP.
 aiortc's track is echoed back by `addTrack`, with the decoder replaced by a pass-through of
 packets, so that no codec is measured; its encoder packs packets as they are by itself.
 """
@@ -16,13 +16,15 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+from examples.transceiver.backend import AudioFrame, Emit
 from examples.transceiver.callid import CallId
+from examples.transceiver.calls import Calls
 from examples.transceiver.echo import Echo
 from rtcproto import EndpointConfig, Identity, SessionConfig
-from rtcproto.asyncio import Call, Driver, open_endpoint
-from rtcproto.events import AudioReceived, Event
+from rtcproto.asyncio import Driver, open_endpoint
 
 __all__ = ["aiortc_connection", "free_port"]
 
@@ -52,9 +54,8 @@ class OurServer:
     """The transceiver without its HTTP."""
 
     def __init__(self, driver: Driver) -> None:
-        self._driver = driver
         self.first: float | None = None
-        self._echo = Echo(CallId(0, 0, 0, ""))
+        self._calls = Calls(driver, CallId(0, 0, 0, ""), self._backend)
 
     @classmethod
     async def open(cls) -> OurServer:
@@ -66,14 +67,19 @@ class OurServer:
 
     async def answer(self, offer: str) -> str:
         self.first = None
-        return self._driver.accept_offer(offer, self._begin)[1]
+        return self._calls.create(offer, None, None)[1]
 
-    def _begin(self, call: Call, event: Event) -> None:
-        # Until the first packet, so that echoing costs what it costs in the program.
-        self._echo(call, event)
-        if isinstance(event, AudioReceived):
+    def _backend(self, session: Mapping[str, Any], emit: Emit) -> Echo:
+        backend = Echo(session, emit)
+
+        def first_frame(frame: AudioFrame) -> None:
+            # Until the first packet, so that echoing costs what it costs in the program.
             self.first = time.monotonic()
-            call._handler = self._echo
+            del backend.receive_frame
+            backend.receive_frame(frame)
+
+        backend.receive_frame = first_frame
+        return backend
 
 
 def aiortc_connection() -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from examples.transceiver.agent import over_reason
 from examples.transceiver.backend import (
     AudioFrame,
     BackendFailed,
@@ -19,6 +18,7 @@ from examples.transceiver.backend import (
     ResponseRequest,
     Turn,
 )
+from examples.transceiver.callid import CallId
 from examples.transceiver.ports import Over
 from examples.transceiver.ticker import TICK
 from rtcproto.errors import UsageError
@@ -411,7 +411,6 @@ def test_why_it_is_over(reason: CloseReason, word: Over) -> None:
     scene.agent.attach(ear)
     scene.agent.handle_event(SessionClosed(reason=reason, detail=""))
     assert ear.end == (word, reason.value)
-    assert over_reason(reason) is word
 
 
 def test_nothing_is_left_of_a_call() -> None:
@@ -480,3 +479,16 @@ def test_stats() -> None:
     assert stats.lateness["count"] == stats.counters.packets_out == len(scene.wire.audio)
     assert stats.lateness["max"] <= TICK
     assert stats.queued_ms > 0
+
+
+def test_logs_do_not_have_whole_ids(caplog: pytest.LogCaptureFixture) -> None:
+    """What the log says of a call begins as the id in its Location, which could end the call."""
+    with caplog.at_level("INFO", logger="transceiver"):
+        scene = Scene(connected=False)
+        scene.agent.handle_event(SessionClosed(reason=CloseReason.LOCAL, detail=""))
+    call_id = scene.agent.call_id
+    assert str(call_id).startswith("rtc_1.2.3.01234567")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"call {call_id.shown}: over, {CloseReason.LOCAL.value}"
+    ]
+    assert CallId.parse(call_id.shown) is None

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import types
 from pathlib import Path
-from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from examples.transceiver.backends import BACKENDS
 from examples.transceiver.callid import CallId
 from examples.transceiver.echo import Echo
 from examples.transceiver.main import main
+from examples.transceiver.parrot import Parrot
 from examples.transceiver.responses import refusal
 from examples.transceiver.server import endpoint_config
 from examples.transceiver.settings import SettingsError, parse_arguments
-from rtcproto.asyncio import Call
 from rtcproto.errors import (
     CapacityExceeded,
     DescriptionRefused,
@@ -25,7 +24,6 @@ from rtcproto.errors import (
     ParseError,
     UsageError,
 )
-from rtcproto.events import AudioReceived, CloseReason, SessionClosed
 from rtcproto.sdp import Setup
 
 HEX = "0123456789abcdef"
@@ -84,43 +82,6 @@ def test_call_id_is_total(text: str) -> None:
         assert call_id is None or str(call_id) == candidate
 
 
-def test_logs_do_not_have_whole_ids(caplog: pytest.LogCaptureFixture) -> None:
-    """What the log says of a call begins as the id in its Location, which could end the call."""
-    owner = CallId(1, 2, 3, "")
-    session = "0123456789abcdef" * 2
-    call = types.SimpleNamespace(id=session, send_audio=None)
-    with caplog.at_level("INFO", logger="transceiver"):
-        Echo(owner)(cast(Call, call), SessionClosed(reason=CloseReason.LOCAL, detail=""))
-    assert str(owner.of(session)).startswith("rtc_1.2.3.01234567")
-    assert CallId.parse(owner.of(session).shown) is None
-    assert [record.getMessage() for record in caplog.records] == [
-        f"call rtc_1.2.3.01234567...: over, {CloseReason.LOCAL.value}"
-    ]
-
-
-def test_echo_leaves_out_what_cannot_be_sent(caplog: pytest.LogCaptureFixture) -> None:
-    """A packet too large, a client that only sends: legal, told once, counted, no error."""
-
-    class Refusing:
-        id = "0123456789abcdef"
-
-        def send_audio(self, payload: bytes, **_: object) -> None:
-            """Refuse as a session does."""
-            raise UsageError("the peer does not receive audio")
-
-    echo, call = Echo(CallId(0, 0, 0, "")), cast(Call, Refusing())
-    audio = AudioReceived(bytes(1200), 0, 0, None, None, False, 1, 0.0)
-    with caplog.at_level("INFO", logger="transceiver"):
-        for _ in range(1000):
-            echo(call, audio)
-        echo(call, SessionClosed(reason=CloseReason.LOCAL, detail=""))
-    assert [record.getMessage() for record in caplog.records] == [
-        "call rtc_0.0.0.01234567...: cannot echo: the peer does not receive audio",
-        f"call rtc_0.0.0.01234567...: over, {CloseReason.LOCAL.value}; 1000 packets not echoed",
-    ]
-    assert {record.levelname for record in caplog.records} == {"INFO"}
-
-
 def test_settings(keys: str) -> None:
     """Behind relays, their addresses are advertised; without, ours is."""
     alone = parse_arguments([*ARGUMENTS, "--advertise=198.51.100.1", "--setup=passive"])
@@ -175,6 +136,7 @@ def test_abandoned_offers_leave_room(more: list[str], connecting: int) -> None:
         (["--max-connecting=0"], "expected 1 to 100000"),
         (["--epoch=one"], "expected 0 to 4095"),
         (["--setup=both"], "invalid choice"),
+        (["--backend=oracle"], "invalid choice"),
     ],
 )
 def test_bad_flags(more: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,3 +189,19 @@ def test_other_errors_are_not_refusals() -> None:
     """A bug must not look like a client's mistake."""
     with pytest.raises(UsageError):
         refusal(UsageError("a bug"))
+
+
+@pytest.mark.parametrize(
+    ("more", "backend"), [([], Parrot), (["--backend=parrot"], Parrot), (["--backend=echo"], Echo)]
+)
+def test_who_answers(more: list[str], backend: object) -> None:
+    """The parrot, unless something else is said."""
+    settings = parse_arguments([*ARGUMENTS, *more])
+    assert BACKENDS[settings.backend](settings) is backend
+
+
+def test_events_of_a_megabyte_are_announced() -> None:
+    """What is larger is refused by SCTP already."""
+    sctp = endpoint_config(parse_arguments(ARGUMENTS)).session.sctp
+    assert sctp is not None
+    assert sctp.max_message_size == 1 << 20

@@ -1,0 +1,24 @@
+"""The backends that this program comes with, by the name that `--backend` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from examples.transceiver.backend import BackendFactory
+from examples.transceiver.echo import Echo
+from examples.transceiver.parrot import Parrot
+
+if TYPE_CHECKING:
+    from examples.transceiver.settings import Settings
+
+__all__ = ["BACKENDS", "BY_MODEL"]
+
+BACKENDS: Mapping[str, Callable[[Settings], BackendFactory]] = {
+    "parrot": lambda settings: Parrot,
+    "echo": lambda settings: Echo,
+}
+
+# Calls whose session names one of these models are answered so, whatever `--backend` says:
+# a probe can measure any transceiver by its echo.
+BY_MODEL: Mapping[str, BackendFactory] = {"echo": Echo}
