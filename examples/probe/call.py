@@ -54,15 +54,16 @@ async def place_call(
     frames: Sequence[bytes] | None = None,
     insecure: bool = False,
     relays: Sequence[Address] = (),
+    key: str | None = None,
 ) -> Report:
     """Call `url`, send `frames` (recorded speech; again from the start) for `seconds`, measure.
 
-    `insecure` accepts any certificate. With `relays`, the media path must go to
+    `insecure` accepts any certificate; `key` is sent as a bearer token. With `relays`, the media path must go to
     one of them for the call to pass. Raises CallFailed if no call came about.
     """
     frames = load_frames(SPEECH) if frames is None else frames
     limit = MAX_RECEIVED_FACTOR * round(seconds / FRAME_SECONDS) + 1
-    async with Signalling(url, insecure) as signalling:
+    async with Signalling(url, insecure, key) as signalling:
         placed = await _connect(signalling, url, limit)
         call, listener = placed.call, placed.listener
         try:

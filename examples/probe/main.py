@@ -49,6 +49,7 @@ async def _call(settings: ProbeSettings) -> Report:
         frames=load_frames(TONE if settings.tone else SPEECH),
         insecure=settings.insecure,
         relays=settings.relays,
+        key=settings.key,
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from examples.cli import LineParser, SettingsError, address
+from examples.cli import LineParser, SettingsError, address, read_text_file
 from rtcproto.datagram import Address
 
 __all__ = ["ProbeSettings", "SettingsError", "parse_arguments"]
@@ -27,6 +27,7 @@ class ProbeSettings:
     insecure: bool = False
     relays: tuple[Address, ...] = ()
     json: bool = False
+    key: str | None = attrs.field(default=None, repr=False)
 
 
 def parse_arguments(arguments: Sequence[str]) -> ProbeSettings:
@@ -39,6 +40,7 @@ def parse_arguments(arguments: Sequence[str]) -> ProbeSettings:
         insecure=options.insecure,
         relays=tuple(options.relay),
         json=options.json,
+        key=None if options.key_file is None else _key(options.key_file),
     )
 
 
@@ -59,8 +61,17 @@ def _parser() -> LineParser:
     add("--insecure", action="store_true", help="accept any certificate (https)")
     add("--relay", type=address, action="append", default=[], metavar="HOST:PORT",
         help="fail unless the media goes to this relay (may be repeated)")  # fmt: skip
+    add("--key-file", metavar="FILE",
+        help="a file whose first line is an API key or a client secret to call with")  # fmt: skip
     add("--json", action="store_true", help="print one line of JSON instead of a table")
     return parser
+
+
+def _key(path: str) -> str:
+    line = read_text_file(path, "--key-file").partition("\n")[0].strip()
+    if not line or not line.isascii() or not line.isprintable() or " " in line:
+        raise SettingsError(f"--key-file {path}: the first line is no key")
+    return line
 
 
 def _url(text: str) -> str:

@@ -32,12 +32,14 @@ class CallRefused(CallFailed):
 class Signalling:
     """`async with Signalling(url, insecure) as signalling:` places calls at `url`.
 
-    `insecure` accepts any certificate.
+    `insecure` accepts any certificate; `key` is an API key or a client secret, if one
+    is needed.
     """
 
-    def __init__(self, url: str, insecure: bool) -> None:
+    def __init__(self, url: str, insecure: bool, key: str | None = None) -> None:
         self._url = url
         self._insecure = insecure
+        self._authorization = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -87,6 +89,7 @@ class Signalling:
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("used outside of its `async with` block")
+        headers = {**self._authorization, **(headers or {})}
         return self._session.request(
             method, url, data=data, headers=headers, ssl=not self._insecure, allow_redirects=False
         )

@@ -37,6 +37,29 @@ def test_settings() -> None:
     assert parse_arguments([URL]).seconds == 5.0
 
 
+def test_a_key_from_a_file(tmp_path: Path) -> None:
+    """Its first line goes out as a bearer token, and is shown nowhere."""
+    file = tmp_path / "key"
+    file.write_text("canary-key\nanother\n")
+    settings = parse_arguments([URL, f"--key-file={file}"])
+    assert settings.key == "canary-key"
+    assert "canary" not in repr(settings)
+    assert parse_arguments([URL]).key is None
+    assert Signalling(URL, False, "k")._authorization == {"Authorization": "Bearer k"}
+    assert Signalling(URL, False)._authorization == {}
+
+
+@pytest.mark.parametrize("text", ["", "\nkey", "two words", "k\u00e9y", "key\x07"])
+def test_files_without_a_key(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, status 2, and nothing of what was in the file."""
+    file = tmp_path / "key"
+    file.write_text(text, encoding="utf-8")
+    assert main([URL, f"--key-file={file}"]) == 2
+    said = capsys.readouterr().err
+    assert "the first line is no key" in said
+    assert "words" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -50,6 +73,7 @@ def test_settings() -> None:
         ([URL, "--seconds=nan"], "expected 0.1"),
         ([URL, "--seconds=soon"], "expected 0.1"),
         ([URL, "--relay=host:1"], "not an IP address"),
+        ([URL, "--key-file=/nonexistent"], "No such file"),
         ([URL, "--impossible"], "unrecognized"),
     ],
 )
