@@ -376,3 +376,33 @@ def test_the_largest_datagram_of_an_owner(rig: Rig) -> None:
         rig.from_owner(b"\x80" + bytes(MAX_DATAGRAM_IN))
         assert rig.turn() == []
     assert rig.core.stats().drops == {Drop.OVERSIZED: 2}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_a_known_flow_does_not_decide(rig: Rig, beside: bool) -> None:
+    """Checks go by their ufrag; empty, oversized and header-like packets nowhere. Alone, or beside
+    packets that the flow does decide.
+    """
+    for _ in range(2):
+        rig.from_client(RTP)
+        rig.from_owner(RTP)
+        rig.turn()
+    header = b"\x56\xec" + bytes(60)
+    more = [RTP] if beside else []
+    seen = rig.core.stats().drops
+    for odd, left, reason in (
+        (check(2), [to_owner(check(2), 0, SECOND)], None),
+        (b"", [], Drop.EMPTY),
+        (header, [], Drop.HEADER_OUTSIDE),
+        (b"\x80" + bytes(MAX_DATAGRAM_IN), [], Drop.OVERSIZED),
+    ):
+        for payload in (*more, odd):
+            rig.from_client(payload)
+        assert sorted(rig.turn()) == sorted([*(to_owner(data, 0) for data in more), *left])
+        assert reason is None or rig.core.stats().drops[reason] == seen.get(reason, 0) + 1
+    for odd, reason in ((header, Drop.NESTED_HEADER), (bytes(2049), Drop.OVERSIZED)):
+        seen = rig.core.stats().drops
+        for payload in (*more, odd):
+            rig.from_owner(payload)
+        assert rig.turn() == [to_client(data, 0) for data in more]
+        assert rig.core.stats().drops[reason] == seen.get(reason, 0) + 1
