@@ -58,8 +58,9 @@ async def place_call(
 ) -> Report:
     """Call `url`, send `frames` (recorded speech; again from the start) for `seconds`, measure.
 
-    `insecure` accepts any certificate; `key` is sent as a bearer token. With `relays`, the media path must go to
-    one of them for the call to pass. Raises CallFailed if no call came about.
+    `insecure` accepts any certificate; `key` is sent as a bearer token. With `relays`,
+    the media path must go to one of them for the call to pass. Raises CallFailed if no
+    call came about.
     """
     frames = load_frames(SPEECH) if frames is None else frames
     limit = MAX_RECEIVED_FACTOR * round(seconds / FRAME_SECONDS) + 1
