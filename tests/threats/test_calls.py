@@ -621,22 +621,37 @@ def test_s1_authentic_audio_from_an_unchecked_address() -> None:
 # -- S2, S3
 
 
-def test_s2_no_index_is_used_twice() -> None:
-    """70,000 packets across a wrap of the sequence number: each (SSRC, index) once."""
+def one_index_each(packets: int) -> None:
+    """Send so many: no (SSRC, index) twice, and the peer decrypts every one."""
     scene = Scene(delay=0.0)
     call = scene.connect()
-    session = call.client.machine
-    used: set[tuple[int, int]] = set()
-    previous, wraps = -1, 0
-    for _ in range(70_000):
-        session.send_audio(b"\xf8..", scene.world.now)
-        (datagram,) = session.datagrams_to_send()
+    sender, receiver = call.client.machine, call.session
+    now, source = scene.world.now, call.client.address
+    used: set[int] = set()
+    previous, wraps, heard = -1, 0, 0
+    for _ in range(packets):
+        sender.send_audio(b"\xf8..", now)
+        (datagram,) = sender.datagrams_to_send()
         sequence = int.from_bytes(datagram.data[2:4], "big")
         wraps += sequence < previous
         previous = sequence
-        used.add((int.from_bytes(datagram.data[8:12], "big"), wraps << 16 | sequence))
-    assert len(used) == 70_000
-    assert wraps >= 1
+        used.add(int.from_bytes(datagram.data[8:12], "big") << 48 | wraps << 16 | sequence)
+        assert receiver.receive_datagram(datagram.data, source, now)
+        heard += len(receiver.next_events())
+    assert len(used) == heard == packets
+    # It starts somewhere in the lower half.
+    assert wraps in (packets >> 16, (packets >> 16) + 1)
+
+
+def test_s2_no_index_is_used_twice() -> None:
+    """Across a wrap of the sequence number (70,000 packets)."""
+    one_index_each(70_000)
+
+
+@pytest.mark.threats
+def test_s2_no_index_is_used_twice_full() -> None:
+    """1,000,000 packets."""
+    one_index_each(1_000_000)
 
 
 def test_s3_both_sides_chose_one_ssrc() -> None:
