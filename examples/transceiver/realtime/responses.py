@@ -222,8 +222,10 @@ class Response:
     def _value(
         self, status: str, details: Mapping[str, Any] | None, usage: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        output = self._settings["audio"]["output"]
-        shown = {name: output[name] for name in ("format", "voice") if name in output}
+        shown = {"format": self._settings["audio"]["output"]["format"]}
+        if self.voice is not None:
+            # A voice of the client's own is shown by its id: clients expect a text.
+            shown["voice"] = self.voice["id"] if isinstance(self.voice, Mapping) else self.voice
         return {
             "id": self.id,
             "object": "realtime.response",

@@ -82,7 +82,7 @@ class _Field:
 class Schema:
     """Compiled shapes, by name. Raises ValueError for a notation it cannot read."""
 
-    __slots__ = ("_aliases", "_fields")
+    __slots__ = ("_aliases", "_fields", "_shapes", "_tags")
 
     def __init__(self, shapes: Mapping[str, str]) -> None:
         self._fields: dict[str, tuple[_Field, ...]] = {}
@@ -95,6 +95,16 @@ class Schema:
         for shape in self._references():
             if shape not in self._fields and shape not in self._aliases:
                 raise ValueError(f"no shape is called {shape}")
+        # For checking: other names are resolved, and what tells objects apart is known.
+        self._fields = {
+            name: tuple(attrs.evolve(field, types=self._plain(field.types)) for field in fields)
+            for name, fields in self._fields.items()
+        }
+        self._shapes = {name: self._plain((_Ref(name),)) for name in shapes}
+        self._tags = {
+            name: {field.name: texts for field in fields if (texts := _tag_texts(field))}
+            for name, fields in self._fields.items()
+        }
 
     def __contains__(self, name: object) -> bool:
         return name in self._fields or name in self._aliases
@@ -116,11 +126,11 @@ class Schema:
 
     def check(self, name: str, value: object, path: str = "") -> list[Problem]:
         """What is wrong with `value` as a `name`; nothing is raised for any value."""
-        return list(self._check_types((_Ref(name),), value, path))
+        return list(self._check_types(self._shapes[name], value, path))
 
     def first(self, name: str, value: object, path: str = "") -> Problem | None:
         """The first thing that is wrong, found without looking further."""
-        return next(self._check_types((_Ref(name),), value, path), None)
+        return next(self._check_types(self._shapes[name], value, path), None)
 
     # -- Reading the compiled form
 
@@ -141,6 +151,13 @@ class Schema:
             else:
                 yield type_
 
+    def _plain(self, types: tuple[_Type, ...]) -> tuple[_Type, ...]:
+        """The types without other names, in lists as well."""
+        return tuple(
+            _List(self._plain(each.of), each.high) if isinstance(each, _List) else each
+            for each in self._flat(types)
+        )
+
     def _kinds(self, type_: _Type) -> Iterator[str]:
         for each in self._flat((type_,)):
             match each:
@@ -156,17 +173,17 @@ class Schema:
     # -- Checking
 
     def _check_types(self, types: tuple[_Type, ...], value: object, path: str) -> Iterator[Problem]:
-        alternatives = list(self._flat(types))
-        objects = [each for each in alternatives if isinstance(each, _Ref)]
-        if isinstance(value, dict) and objects:
-            meant = [each for each in objects if self._tags_fit(each.shape, value)]
-            if not meant:
+        if isinstance(value, dict):
+            objects = [each for each in types if isinstance(each, _Ref)]
+            for each in objects:
+                if self._tags_fit(each.shape, value):
+                    yield from self._check_fields(each.shape, value, path)
+                    return
+            if objects:
                 yield self._no_tag_fits(objects, value, path)
                 return
-            yield from self._check_fields(meant[0].shape, value, path)
-            return
         found: Problem | None = None
-        for type_ in alternatives:
+        for type_ in types:
             if isinstance(type_, _List):
                 if isinstance(value, list):
                     yield from self._check_list(type_, value, path)
@@ -179,10 +196,10 @@ class Schema:
             if found is None or problem.code == "invalid_value":
                 found = problem
         if found is not None and found.code == "invalid_value":
-            literals = [each.text for each in alternatives if isinstance(each, _Literal)]
+            literals = [each.text for each in types if isinstance(each, _Literal)]
             yield _not_one_of(literals, path) if literals else found
             return
-        names = sorted({name for each in alternatives for name in self._kinds(each)})
+        names = sorted({name for each in types for name in self._kinds(each)})
         yield Problem("invalid_type", f"{_at(path)} has to be {' or '.join(names)}", path or None)
 
     def _check_list(self, type_: _List, value: list[object], path: str) -> Iterator[Problem]:
@@ -210,23 +227,18 @@ class Schema:
                 where = _join(path, name[:_QUOTED])
                 yield Problem("unknown_parameter", f"{where} is not known here", where)
 
-    def _tags(self, shape: str) -> Iterator[tuple[_Field, list[str]]]:
-        for field in self._fields[shape]:
-            literals = [each.text for each in field.types if isinstance(each, _Literal)]
-            if literals and len(literals) == len(field.types) and not field.optional:
-                yield field, literals
-
     def _tags_fit(self, shape: str, value: Mapping[str, object]) -> bool:
-        return all(
-            isinstance(each := value.get(field.name), str) and each in literals
-            for field, literals in self._tags(shape)
-        )
+        for name, texts in self._tags[shape].items():
+            found = value.get(name)
+            if not isinstance(found, str) or found not in texts:
+                return False
+        return True
 
     def _no_tag_fits(
         self, objects: Sequence[_Ref], value: Mapping[str, object], path: str
     ) -> Problem:
         """The first tag that no alternative has, going by those that fit so far."""
-        remaining = [{f.name: texts for f, texts in self._tags(o.shape)} for o in objects]
+        remaining = [self._tags[each.shape] for each in objects]
         for name in ("type", "role"):
             known = [text for tags in remaining for text in tags.get(name, ())]
             if not known:
@@ -264,6 +276,12 @@ _TESTS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "any": lambda _: True,
     "obj": lambda value: isinstance(value, dict),
 }
+
+
+def _tag_texts(field: _Field) -> list[str]:
+    """The texts of a field that is nothing but a literal: it tells objects apart."""
+    literals = [each.text for each in field.types if isinstance(each, _Literal)]
+    return literals if len(literals) == len(field.types) and not field.optional else []
 
 
 def _check_atom(type_: _Type, value: object, path: str) -> Problem | None:

@@ -146,7 +146,7 @@ SHAPES: Final[Mapping[str, str]] = {
         "reason?='turn_detected'|'client_cancelled'|'max_output_tokens'|'content_filter' "
         "error?=@failure"
     ),
-    "response_output": "format=@format voice?=@voice",
+    "response_output": "format=@format voice?=str",
     "response_audio": "output=@response_output",
     "response": (
         "id=str object='realtime.response' "

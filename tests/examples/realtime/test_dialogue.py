@@ -697,6 +697,18 @@ def test_the_voice_that_a_response_asked_for_is_the_one_that_stays() -> None:
     assert scene.requests[1].parameters["voice"] == "two"
 
 
+def test_a_voice_of_the_clients_own() -> None:
+    """The session and the backend have it as it was written, the response shows its id."""
+    voice = {"id": "voice_1"}
+    scene = Scene({"audio": {"output": {"voice": voice}}})
+    (created,) = scene.client("response.create")
+    assert created["response"]["audio"]["output"]["voice"] == "voice_1"
+    assert scene.requests[0].parameters["voice"] == voice
+    scene.speak()
+    scene.finish()
+    assert kinds(scene.client("response.create")) == ["response.created"]
+
+
 def test_a_response_ends_where_it_has_no_room_left() -> None:
     """More text than one message carries: incomplete, and the backend is told to stop."""
     scene = Scene()
