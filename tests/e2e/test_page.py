@@ -20,10 +20,13 @@ from tests.e2e.programs import Server, free_port
 pytestmark = pytest.mark.browser
 
 
-def use(browser: Browser, url: str, path: str, seconds: float) -> dict[str, Any]:
+def use(
+    browser: Browser, url: str, path: str, seconds: float, converse: bool = False
+) -> dict[str, Any]:
     """Open the page, let it call for a while, hang up; what was seen."""
     browser.site.upstream = url
-    job = browser.site.submit(browser.name, {"kind": "page", "path": path, "seconds": seconds})
+    order = {"kind": "page", "path": path, "seconds": seconds, "converse": converse}
+    job = browser.site.submit(browser.name, order)
     report: dict[str, Any] = job.result(60)
     return report
 
@@ -32,7 +35,7 @@ def use(browser: Browser, url: str, path: str, seconds: float) -> dict[str, Any]
 def test_page_calls_by_itself(browser: Browser, relayed: Server, source: str) -> None:
     """The page loads cleanly, calls, shows set-up, levels and network, and hangs up."""
     browser.site.forwarded.clear()
-    report = use(browser, relayed.url, f"/?source={source}&auto=1", 3.0)
+    report = use(browser, relayed.url, f"/?source={source}&answer=echo&auto=1", 3.0)
     print(browser.name, report)
     assert report["state"] == "connected", report
     assert report["problems"] == []
@@ -49,6 +52,21 @@ def test_page_calls_by_itself(browser: Browser, relayed: Server, source: str) ->
     assert report["rtt"].endswith(" ms")
     assert report["after"] == "idle"
     relayed.wait_for_no_sessions()
+
+
+def test_page_holds_a_conversation(browser: Browser, namespace: Namespace, tmp_path: Path) -> None:
+    """Speech is answered; the first answer is interrupted by voice, the second by a button."""
+    with Server(tmp_path, namespace.host, backend="parrot") as server:
+        report = use(browser, server.url, "/?source=speech&auto=1", 0.3, converse=True)
+    print(browser.name, report)
+    assert report["state"] == "connected"
+    assert report["problems"] == []
+    assert report["error"] == ""
+    assert report["interruptions"] == "2"
+    assert report["latency"].endswith(" ms")
+    assert [who for who, _, _ in report["turns"]] == ["You", "Answer", "You", "Answer"]
+    for who, _, what in report["turns"]:
+        assert (" s" in what) if who == "You" else what.startswith("interrupted after "), what
 
 
 def test_page_shows_why_a_call_was_refused(
@@ -70,7 +88,7 @@ def test_page_says_that_the_server_ended_the_call(
     """A server that is stopped says goodbye, and the page does not wait for a time-out."""
     with Server(tmp_path, namespace.host) as server:
         browser.site.upstream = server.url
-        order = {"kind": "page", "path": "/?source=tone&auto=1", "seconds": 3.0}
+        order = {"kind": "page", "path": "/?source=tone&answer=echo&auto=1", "seconds": 3.0}
         job = browser.site.submit(browser.name, order)
         job.wait_for("called", 30)
         server.transceiver.interrupt()
@@ -104,7 +122,7 @@ def test_page_of_the_demonstration(browser: Browser, namespace: Namespace, tmp_p
     with Process(command, tmp_path / "demo.log", folder) as demo:
         demo.wait_for(f"ready http://{http}")
         for _ in range(2):
-            report = use(browser, f"http://{http}", "/?source=speech&auto=1", 2.0)
+            report = use(browser, f"http://{http}", "/?source=speech&answer=echo&auto=1", 2.0)
             assert report["state"] == "connected", (report, demo.output())
             assert report["remote"] == "{}:{} (udp)".format(*relay)
             assert min(report["levels"]) > -50

@@ -1,9 +1,10 @@
 // The page: ties the controls to a call and draws what is known about it.
 //
-// Addresses like /?source=tone&auto=1 choose the source (microphone, speech, tone) and
-// call at once.
+// Addresses like /?source=tone&answer=echo&auto=1 choose the source (microphone, speech, tone),
+// who answers (parrot, echo), and call at once.
 
 import { Call } from "./call.js";
+import { Conversation } from "./conversation.js";
 import { Meter } from "./meter.js";
 import { Plot } from "./plot.js";
 import { microphoneProblem, openSource } from "./sources.js";
@@ -30,12 +31,18 @@ const plots = {
   loss: new Plot(element("plot-loss"), "%", 5),
 };
 
+const conversation = new Conversation(
+  element("turns"),
+  element("latency-value"),
+  element("interruptions-value"),
+);
+
 let context = null;
 let current = null;
 let times = {};
 
-function chosenSource() {
-  return document.querySelector("input[name=source]:checked").value;
+function chosen(name) {
+  return document.querySelector(`input[name=${name}]:checked`).value;
 }
 
 /** What the page is doing, for the style sheet and for programs that watch it. */
@@ -45,7 +52,10 @@ function setState(state, text) {
   const calling = current !== null;
   button.textContent = calling ? "Hang up" : "Call";
   button.classList.toggle("danger", calling);
-  element("sources").disabled = calling;
+  element("sources").disabled = element("answers").disabled = calling;
+  const connected = state === "connected";
+  element("say").hidden = !(connected && current.source.say);
+  element("interrupt").hidden = !(connected && current.turns);
 }
 
 function showError(message) {
@@ -63,7 +73,8 @@ async function startAudio() {
 }
 
 async function start() {
-  const call = { source: null, call: null, timer: null };
+  const answer = chosen("answer");
+  const call = { source: null, call: null, timer: null, turns: answer !== "echo" };
   current = call;
   const gone = () => current !== call;
   showError(null);
@@ -71,11 +82,11 @@ async function start() {
   setState("calling", "Calling …");
   try {
     await startAudio();
-    call.source = await openSource(chosenSource(), context);
+    call.source = await openSource(chosen("source"), context, call.turns);
     if (gone()) return release(call);
     const { stream } = call.source;
     meters.sent.attach(context, stream);
-    call.call = new Call(stream.getAudioTracks()[0], stream);
+    call.call = new Call(stream.getAudioTracks()[0], stream, call.turns ? null : "echo");
     watch(call);
     await call.call.place();
   } catch (error) {
@@ -101,9 +112,14 @@ function watch(call) {
   });
   on("state", ({ state }) => {
     if (current !== call) return;
-    if (state === "connected") setState("connected", "Connected: you are talking to the echo.");
+    if (state === "connected") {
+      const who = call.turns ? "say something, and hear it again" : "you are talking to the echo";
+      setState("connected", `Connected: ${who}.`);
+      call.source.say?.();
+    }
     if (state === "disconnected") setState("disconnected", "Nothing arrives; waiting for the network …");
   });
+  on("message", (message) => conversation.take(message, performance.now(), meters.sent.lastLoud));
   on("closed", ({ reason, status }) => {
     if (current === call) finish(call, status, reason === "hung up" ? null : reason);
   });
@@ -129,6 +145,7 @@ function release(call) {
 
 function clear() {
   times = {};
+  conversation.clear();
   for (const plot of Object.values(plots)) plot.clear();
   for (const output of document.querySelectorAll("#phases output, figcaption output, #details dd")) {
     output.textContent = "–";
@@ -179,7 +196,7 @@ function showBreakable(target, text) {
 }
 
 function explainSource() {
-  const microphone = chosenSource() === "microphone";
+  const microphone = chosen("source") === "microphone";
   element("source-note").textContent = microphone
     ? microphoneProblem() ?? "Wear headphones if you play what comes back: loudspeakers and a microphone howl."
     : "";
@@ -196,25 +213,36 @@ element("call-form").addEventListener("submit", (event) => {
   if (current === null) start();
   else finish(current, "The call is over.", null);
 });
+element("say").addEventListener("click", () => current?.source?.say());
+element("interrupt").addEventListener("click", () => {
+  if (conversation.answering) current?.call?.send({ type: "response.cancel" });
+  current?.call?.send({ type: "output_audio_buffer.clear" });
+});
 element("sources").addEventListener("change", explainSource);
 element("listen").addEventListener("change", (event) => {
   playback.muted = !event.target.checked;
 });
 addEventListener("pagehide", () => current?.call?.close());
 
+/** Ticks the choice that the page's address asks for; what it asks for in vain, or null. */
+function wished(name, wishes) {
+  const wish = wishes.get(name);
+  const inputs = [...document.querySelectorAll(`input[name=${name}]`)];
+  const input = inputs.find((each) => each.value === wish);
+  if (input) input.checked = true;
+  if (input || wish === null) return null;
+  return `the ${name} "${wish}", which there is not. There are: ${inputs.map((each) => each.value).join(", ")}.`;
+}
+
 const wishes = new URLSearchParams(location.search);
-const inputs = [...document.querySelectorAll("input[name=source]")];
-const wish = wishes.get("source");
-const wished = inputs.find((input) => input.value === wish);
-if (wished) wished.checked = true;
+const inVain = wished("source", wishes) ?? wished("answer", wishes);
 playback.muted = !element("listen").checked;
 explainSource();
 setState("idle", "Ready.");
 requestAnimationFrame(draw);
-if (wish !== null && !wished) {
-  const known = inputs.map((input) => input.value).join(", ");
+if (inVain !== null) {
   setState("failed", "No call.");
-  showError(`The address of this page asks for the source "${wish}", which there is not. There are: ${known}.`);
+  showError(`The address of this page asks for ${inVain}`);
 } else if (wishes.get("auto") === "1") {
   start();
 }

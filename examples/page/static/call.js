@@ -6,6 +6,9 @@
 
 const CALLS = "/v1/realtime/calls";
 
+// The data channel that carries the events of the realtime interface.
+const CHANNEL = "oai-events";
+
 // How long a server may take to answer the offer, milliseconds.
 const ANSWER_TIMEOUT = 10_000;
 
@@ -15,16 +18,24 @@ const HANGUP_TIMEOUT = 2_000;
 /** The server answered, and its answer is no. */
 class CallRefused extends Error {}
 
-/** Events: "phase" {name, elapsed ms}, "track" {stream}, "state" {state}, "closed" {reason, status}. */
+/**
+ * Events: "phase" {name, elapsed ms}, "track" {stream}, "state" {state}, "message" (one of the
+ * server's, parsed), "closed" {reason, status}. `model` is who answers, null for the server's choice.
+ */
 export class Call extends EventTarget {
   #pc = new RTCPeerConnection();
   #started = performance.now();
   #location = null;
   #reached = new Set();
   #closed = false;
+  #model;
+  #channel;
 
-  constructor(track, stream) {
+  constructor(track, stream, model = null) {
     super();
+    this.#model = model;
+    this.#channel = this.#pc.createDataChannel(CHANNEL);
+    this.#channel.addEventListener("message", ({ data }) => this.#emit("message", JSON.parse(data)));
     this.#pc.addTrack(track, stream);
     this.#pc.addEventListener("track", (event) => this.#onTrack(event));
     this.#pc.addEventListener("connectionstatechange", () => this.#onState());
@@ -53,6 +64,11 @@ export class Call extends EventTarget {
     }
   }
 
+  /** Sends an event of the realtime interface; nothing happens without its channel. */
+  send(message) {
+    if (this.#channel.readyState === "open") this.#channel.send(JSON.stringify(message));
+  }
+
   getStats() {
     return this.#pc.getStats();
   }
@@ -70,7 +86,8 @@ export class Call extends EventTarget {
   async #post(offer) {
     let response;
     try {
-      response = await fetch(CALLS, {
+      const query = this.#model === null ? "" : `?model=${encodeURIComponent(this.#model)}`;
+      response = await fetch(CALLS + query, {
         method: "POST",
         headers: { "Content-Type": "application/sdp" },
         body: offer,

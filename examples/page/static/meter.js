@@ -5,6 +5,9 @@ const FLOOR = -60;
 // How fast the bar falls, dB per second; it rises at once.
 const FALL = 40;
 
+// Above this somebody speaks.
+const LOUD = -45;
+
 export class Meter {
   #bar;
   #value;
@@ -14,6 +17,9 @@ export class Meter {
   #level = FLOOR;
   #last = 0;
   #said = 0;
+
+  /** When the stream was loud last, as `performance.now()` tells it; null: not yet. */
+  lastLoud = null;
 
   constructor(bar, value) {
     this.#bar = bar;
@@ -32,6 +38,7 @@ export class Meter {
     this.#source?.disconnect();
     this.#source = this.#analyser = null;
     this.#level = FLOOR;
+    this.lastLoud = null;
     this.#show(0);
   }
 
@@ -41,6 +48,7 @@ export class Meter {
     this.#analyser.getFloatTimeDomainData(this.#samples);
     const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0);
     const level = Math.max(FLOOR, 10 * Math.log10(power / this.#samples.length + 1e-12));
+    if (level > LOUD) this.lastLoud = time;
     const fall = (FALL * Math.min(time - this.#last, 1000)) / 1000;
     this.#level = Math.max(level, this.#level - fall);
     this.#last = time;

@@ -1,6 +1,10 @@
-// Where the audio that is sent comes from. Each source gives {stream, stop()}.
+// Where the audio that is sent comes from. Each source gives {stream, stop()}; recorded speech
+// that is said in turns has say(), too.
 
 const SPEECH = "/media/speech.ogg";
+
+// Seconds of it that make a turn: its first sentence.
+const SENTENCE = 2.8;
 
 /** Why the microphone cannot be used here, or null. */
 export function microphoneProblem() {
@@ -14,12 +18,13 @@ export function microphoneProblem() {
   return null;
 }
 
-export async function openSource(name, context) {
+/** `turns`: somebody answers, so recorded speech waits to be told to speak. */
+export async function openSource(name, context, turns) {
   switch (name) {
     case "microphone":
       return openMicrophone();
     case "speech":
-      return openSpeech(context);
+      return openSpeech(context, turns);
     case "tone":
       return openTone(context);
     default:
@@ -46,7 +51,7 @@ async function openMicrophone() {
   return { stream, stop: () => stream.getTracks().forEach((track) => track.stop()) };
 }
 
-async function openSpeech(context) {
+async function openSpeech(context, turns) {
   let buffer;
   try {
     const response = await fetch(SPEECH);
@@ -55,8 +60,17 @@ async function openSpeech(context) {
   } catch (error) {
     throw new Error(`The recorded speech cannot be played: ${error.message}`);
   }
-  const node = new AudioBufferSourceNode(context, { buffer, loop: true });
-  return play(context, node, node);
+  if (!turns) {
+    const node = new AudioBufferSourceNode(context, { buffer, loop: true });
+    return play(context, node, node);
+  }
+  const mouth = new GainNode(context);
+  const say = () => {
+    const node = new AudioBufferSourceNode(context, { buffer });
+    node.connect(mouth);
+    node.start(0, 0, SENTENCE);
+  };
+  return { ...play(context, mouth), say };
 }
 
 function openTone(context) {

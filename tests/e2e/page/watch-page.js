@@ -2,7 +2,11 @@
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** job: {path, seconds}. The page's problems are collected by watcher.js, in the frame. */
+/**
+ * job: {path, seconds, converse}. With `converse` the first answer is interrupted by voice and the
+ * second one by the button, and both are waited for. The page's problems are collected by watcher.js,
+ * in the frame.
+ */
 export async function watch(job, tell) {
   const frame = document.createElement("iframe");
   frame.src = job.path;
@@ -18,7 +22,26 @@ export async function watch(job, tell) {
   try {
     const report = { state: await until(["connected", "failed"], 15) };
     await tell("called");
+    const press = (id) => frame.contentDocument.getElementById(id).click();
+    const seen = async (holds) => {
+      for (let waited = 0; waited < 15 && !holds(); waited += 0.1) await sleep(0.1);
+    };
+    if (job.converse) {
+      const answers = () => [...frame.contentDocument.querySelectorAll("#turns .answer output")];
+      for (const [number, button] of [[1, "say"], [2, "interrupt"]]) {
+        // The answer is heard: its row tells how long it took.
+        await seen(() => answers()[number - 1]?.textContent.startsWith("after"));
+        await sleep(0.5);
+        press(button);
+        await seen(() => text("interruptions-value") === `${number}`);
+      }
+    }
     await sleep(job.seconds);
+    report.turns = [...frame.contentDocument.querySelectorAll("#turns li")].map((row) =>
+      [...row.children].map((cell) => cell.textContent),
+    );
+    report.latency = text("latency-value");
+    report.interruptions = text("interruptions-value");
     const outputs = frame.contentDocument.querySelectorAll("#phases output");
     report.phases = [...outputs].map((output) => output.textContent);
     report.error = text("error");
