@@ -8,6 +8,9 @@ an event, and both name the call:
 {"call": 1, "do": "remote", "sdp": ...}              an answer to its offer
 {"call": 2, "do": "answer", "mode": "echo", "sdp": ...}   -> description, as above
 {"call": 1, "do": "stats"}                        -> {"call": 1, "event": "stats", ...}
+{"call": 1, "do": "open", "label": "x"}           -> {"call": 1, "event": "channel", ...}
+{"call": 1, "do": "say", "label": "x", "size": 10}
+{"call": 1, "do": "shut", "label": "x"}           -> channel, with the state "close"
 {"call": 1, "do": "close"}
                                                   -> {"call": 1, "event": "state", "state": ...}
 ```
@@ -15,6 +18,10 @@ an event, and both name the call:
 `mode` is what it does with audio: "source" sends its own (a 440 Hz tone if it has a codec,
 numbered packets if not) and judges what comes back; "echo" returns what it hears. `profiles`
 are the SRTP profiles it may use, `pause` is where its source falls silent (DTX).
+With an offer `channels` names data channels to open at once. On each channel it opens, a
+peer says "hello" when that is open; on every channel it returns what it hears; "say" has it
+send so many bytes counting up modulo 251. Events with "channel" have `label` and `state`:
+"open" or "close".
 Statistics are `PeerStats`.
 """
 
@@ -124,6 +131,8 @@ class PeerCall:
     ) -> None:
         self.peer = peer
         self.states: list[str] = []
+        # States of data channels as (label, state).
+        self.channels: list[tuple[str, str]] = []
         self._number = number
         self._incoming = events
 
@@ -152,6 +161,24 @@ class PeerCall:
         deadline = time.monotonic() + LIMIT
         while not set(wanted) & set(self.states):
             await self._next(deadline)
+
+    async def channel(self, label: str, state: str) -> None:
+        """Wait until it has reported a data channel in that state."""
+        deadline = time.monotonic() + LIMIT
+        while (label, state) not in self.channels:
+            await self._next(deadline)
+
+    def open_channel(self, label: str) -> None:
+        """Have it open a data channel."""
+        self._tell(do="open", label=label)
+
+    def say(self, label: str, size: int) -> None:
+        """Have it send a message of so many bytes, 0 to 250 and again."""
+        self._tell(do="say", label=label, size=size)
+
+    def close_channel(self, label: str) -> None:
+        """Have it close a data channel."""
+        self._tell(do="shut", label=label)
 
     def close(self) -> None:
         """Have it hang up."""
@@ -183,4 +210,6 @@ class PeerCall:
                 raise RuntimeError(f"{self.peer.name}: {event['detail']}")
             if event["event"] == "state":
                 self.states.append(event["state"])
+            if event["event"] == "channel":
+                self.channels.append((event["label"], event["state"]))
             return event

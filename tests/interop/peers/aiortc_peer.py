@@ -14,7 +14,13 @@ from typing import Any
 import aiortc
 import av
 from aioice import ice
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, rtcdtlstransport
+from aiortc import (
+    MediaStreamTrack,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+    rtcdtlstransport,
+)
 from aiortc.contrib.media import MediaRelay
 from pylibsrtp import Policy
 
@@ -80,12 +86,16 @@ class Call:
         # The last two seconds heard, one channel.
         self._heard: deque[int] = deque(maxlen=2 * RATE)
         self._tasks: list[asyncio.Task[None]] = []
+        self._channels: dict[str, RTCDataChannel] = {}
         self._pc.on("connectionstatechange", self._on_state)
+        self._pc.on("datachannel", self._on_channel)
 
     async def offer(self, command: dict[str, Any]) -> None:
         """Offer a call with a source."""
         self._pc.addTrack(Tone(command.get("pause")))
         self._pc.on("track", self._listen)
+        for label in command.get("channels", ()):
+            self._open(label)
         await self._pc.setLocalDescription(await self._pc.createOffer())
         self._described(command)
 
@@ -125,9 +135,37 @@ class Call:
             cipher=connection.get_cipher_name(),
         )
 
+    async def open(self, command: dict[str, Any]) -> None:
+        """Open a data channel."""
+        self._open(command["label"])
+
+    async def say(self, command: dict[str, Any]) -> None:
+        """Send one message of its own."""
+        self._channels[command["label"]].send(bytes(n % 251 for n in range(command["size"])))
+
+    async def shut(self, command: dict[str, Any]) -> None:
+        """Close a data channel."""
+        self._channels[command["label"]].close()
+
     async def close(self, command: dict[str, Any]) -> None:
         """Hang up."""
         await self._pc.close()
+
+    def _open(self, label: str) -> None:
+        channel = self._pc.createDataChannel(label)
+        channel.on("open", lambda: channel.send("hello"))
+        self._on_channel(channel)
+
+    def _on_channel(self, channel: RTCDataChannel) -> None:
+        self._channels[channel.label] = channel
+        for state in ("open", "close"):
+            channel.on(state, lambda state=state: self._on_channel_state(channel, state))
+        channel.on("message", channel.send)
+        if channel.readyState == "open":
+            self._on_channel_state(channel, "open")
+
+    def _on_channel_state(self, channel: RTCDataChannel, state: str) -> None:
+        tell(self._number, "channel", label=channel.label, state=state)
 
     def _described(self, command: dict[str, Any]) -> None:
         wanted = [PROFILES[name] for name in command.get("profiles") or DEFAULT]

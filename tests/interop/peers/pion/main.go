@@ -51,6 +51,9 @@ type command struct {
 	SDP      string
 	Profiles []string
 	Pause    []int
+	Channels []string
+	Label    string
+	Size     int
 }
 
 type call struct {
@@ -67,6 +70,7 @@ type call struct {
 	rtt      *float64
 	jumps    []int64
 	last     *uint32
+	channels map[string]*webrtc.DataChannel
 }
 
 func open(c command) (*call, error) {
@@ -105,7 +109,9 @@ func open(c command) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := &call{number: c.Call, pc: pc, track: track, stop: make(chan struct{}), sent: map[string]bool{}}
+	result := &call{number: c.Call, pc: pc, track: track, stop: make(chan struct{}), sent: map[string]bool{},
+		channels: map[string]*webrtc.DataChannel{}}
+	pc.OnDataChannel(func(channel *webrtc.DataChannel) { result.serve(channel, false) })
 	go result.reports(sender)
 	pc.OnTrack(func(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		go drain(receiver)
@@ -120,9 +126,52 @@ func open(c command) (*call, error) {
 	return result, nil
 }
 
-func (c *call) describe(kind string, remote string) error {
+func (c *call) openChannel(label string) error {
+	channel, err := c.pc.CreateDataChannel(label, nil)
+	if err != nil {
+		return err
+	}
+	c.serve(channel, true)
+	return nil
+}
+
+// serve echoes what comes on a channel; on its own it says something first.
+func (c *call) serve(channel *webrtc.DataChannel, own bool) {
+	c.mutex.Lock()
+	c.channels[channel.Label()] = channel
+	c.mutex.Unlock()
+	channel.OnOpen(func() {
+		tell(c.number, "channel", fields{"label": channel.Label(), "state": "open"})
+		if own {
+			_ = channel.SendText("hello")
+		}
+	})
+	channel.OnClose(func() {
+		tell(c.number, "channel", fields{"label": channel.Label(), "state": "close"})
+	})
+	channel.OnMessage(func(message webrtc.DataChannelMessage) {
+		if message.IsString {
+			_ = channel.SendText(string(message.Data))
+		} else {
+			_ = channel.Send(message.Data)
+		}
+	})
+}
+
+func (c *call) channel(label string) *webrtc.DataChannel {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.channels[label]
+}
+
+func (c *call) describe(kind string, remote string, channels []string) error {
 	var local webrtc.SessionDescription
 	var err error
+	for _, label := range channels {
+		if err = c.openChannel(label); err != nil {
+			return err
+		}
+	}
 	if kind == "offer" {
 		local, err = c.pc.CreateOffer(nil)
 	} else {
@@ -286,12 +335,22 @@ func main() {
 		if err == nil {
 			switch c.Do {
 			case "offer", "answer":
-				err = current.describe(c.Do, c.SDP)
+				err = current.describe(c.Do, c.SDP, c.Channels)
 			case "remote":
 				err = current.pc.SetRemoteDescription(
 					webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: c.SDP})
 			case "stats":
 				current.stats()
+			case "open":
+				err = current.openChannel(c.Label)
+			case "say":
+				data := make([]byte, c.Size)
+				for n := range data {
+					data[n] = byte(n % 251)
+				}
+				err = current.channel(c.Label).Send(data)
+			case "shut":
+				err = current.channel(c.Label).Close()
 			case "close":
 				close(current.stop)
 				err = current.pc.Close()

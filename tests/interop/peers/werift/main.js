@@ -31,6 +31,8 @@ class Call {
       iceFilterCandidatePair: ({ localCandidate }) => localCandidate.host === "127.0.0.1",
       codecs: { audio: [new RTCRtpCodecParameters({ mimeType: "audio/opus", clockRate: 48000, channels: 2 })] },
     });
+    this.channels = new Map();
+    this.pc.onDataChannel.subscribe((channel) => this.serve(channel));
     this.track = new MediaStreamTrack({ kind: "audio" });
     this.pc.onTrack.subscribe((track) => track.onReceiveRtp.subscribe((packet) => this.hear(packet, mode === "echo")));
     this.pc.connectionStateChange.subscribe((state) => {
@@ -39,8 +41,9 @@ class Call {
     });
   }
 
-  async offer() {
+  async offer({ channels = [] }) {
     this.pc.addTransceiver(this.track, { direction: "sendrecv" });
+    for (const label of channels) this.open({ label });
     await this.pc.setLocalDescription(await this.pc.createOffer());
     tell(this.number, "description", { sdp: this.pc.localDescription.sdp });
   }
@@ -81,6 +84,33 @@ class Call {
   async close() {
     clearInterval(this.timer);
     await this.pc.close();
+  }
+
+  open({ label }) {
+    const channel = this.pc.createDataChannel(label);
+    channel.stateChanged.subscribe((state) => state === "open" && channel.send("hello"));
+    this.serve(channel);
+  }
+
+  say({ label, size }) {
+    this.channels.get(label).send(Buffer.from(Array.from({ length: size }, (_, n) => n % 251)));
+  }
+
+  shut({ label }) {
+    this.channels.get(label).close();
+  }
+
+  serve(channel) {
+    this.channels.set(channel.label, channel);
+    const report = (state) => {
+      if (state === "open") tell(this.number, "channel", { label: channel.label, state });
+      if (state === "closed") tell(this.number, "channel", { label: channel.label, state: "close" });
+    };
+    channel.stateChanged.subscribe(report);
+    // What it is given to send without a byte leaves a hole in the sequence and nothing else.
+    const name = (data) => (typeof data === "string" ? "empty text" : "empty bytes");
+    channel.onMessage.subscribe((data) => channel.send(data.length ? data : name(data)));
+    report(channel.readyState);
   }
 
   // 20 ms payloads, with a hole of pause = [first frame, frames].

@@ -19,6 +19,8 @@ class Call {
     this.mode = mode;
     this.heard = [];
     this.pc = new RTCPeerConnection({ iceServers: [] });
+    this.channels = new Map();
+    this.pc.ondatachannel = ({ channel }) => this.serve(channel);
     this.source = new nonstandard.RTCAudioSource();
     this.track = this.source.createTrack();
     this.pc.addTrack(this.track, new MediaStream([this.track]));
@@ -47,7 +49,8 @@ class Call {
     tell(this.number, "description", { sdp: this.pc.localDescription.sdp });
   }
 
-  async offer() {
+  async offer({ channels = [] }) {
+    for (const label of channels) this.open({ label });
     await this.describe(await this.pc.createOffer());
   }
 
@@ -77,6 +80,33 @@ class Call {
     if (this.sink) this.sink.stop();
     this.track.stop();
     this.pc.close();
+  }
+
+  open({ label }) {
+    const channel = this.pc.createDataChannel(label);
+    this.serve(channel, () => channel.send("hello"));
+  }
+
+  say({ label, size }) {
+    this.channels.get(label).send(Uint8Array.from({ length: size }, (_, n) => n % 251));
+  }
+
+  shut({ label }) {
+    this.channels.get(label).close();
+  }
+
+  serve(channel, greet = () => {}) {
+    this.channels.set(channel.label, channel);
+    channel.binaryType = "arraybuffer";
+    const report = (state) => tell(this.number, "channel", { label: channel.label, state });
+    const opened = () => {
+      report("open");
+      greet();
+    };
+    channel.addEventListener("close", () => report("close"));
+    channel.addEventListener("message", ({ data }) => channel.send(data));
+    if (channel.readyState === "open") opened();
+    else channel.addEventListener("open", opened);
   }
 
   talk() {
