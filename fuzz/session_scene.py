@@ -1,7 +1,8 @@
 """A call between two sessions over a network that does what the input says.
 
 The input delivers, drops, repeats, swaps, cuts, corrupts and replays datagrams,
-moves the client to another address, lets time pass, sends audio and closes.
+moves the client to another address, lets it restart ICE, lets time pass, sends audio
+and closes.
 After every step the scene checks what no network may achieve: audio that was
 not sent, or twice; media to an address that is not the peer's; an end of the
 call that neither side, nor consent, brought about.
@@ -24,6 +25,7 @@ from rtcproto.errors import UsageError
 from rtcproto.events import AudioReceived, CloseReason, Connected, SessionClosed
 from rtcproto.sdp import Setup
 from rtcproto.session import Session, transport
+from tests.support.restart import restart
 
 __all__ = ["session_ops"]
 
@@ -179,6 +181,13 @@ class _Scene:
         side.sent.add(payload)
         self.settle()
 
+    def restart(self) -> None:
+        """The client wants new ICE credentials."""
+        if not (self.client.session.closed or self.server.session.closed):
+            server = self.server.session
+            restart(self.client.session, lambda text: server.restart_ice(text, self.now), self.now)
+            self.settle()
+
 
 def _check_end(side: _Side, peer: _Side) -> None:
     """A call that was up ends only by its owner, its peer, or lost consent."""
@@ -241,8 +250,12 @@ def _act(
             scene.receive(side, data, script.pick((source, STRANGER)))
         case 14:
             scene.client.address = script.pick((CLIENT, MOVED))
-        case 15 if script.byte() > 200:
-            side.session.close(scene.now)
-            scene.settle()
+        case 15:
+            choice = script.byte()
+            if choice > 200:
+                side.session.close(scene.now)
+                scene.settle()
+            elif choice < 60:
+                scene.restart()
         case _:
             pass

@@ -76,6 +76,21 @@ def test_data_channel_verbs_reach_the_session_and_leave_at_once() -> None:
     assert flushes == [1, 2, 5]
 
 
+def test_fragments_reach_the_session_and_what_they_draw_leaves_at_once() -> None:
+    """A restart returns what the endpoint answered."""
+    endpoint: Any = Recorder()
+    flushes: list[int] = []
+    call = Call("id", endpoint, lambda: flushes.append(len(endpoint.told)), None)
+    answer: Any = call.restart_ice("a=ice-ufrag:abcd")
+    assert answer == 7
+    call.add_candidates("a=end-of-candidates")
+    assert endpoint.told == [
+        ("restart_ice", "id", "a=ice-ufrag:abcd", {}),
+        ("add_candidates", "id", "a=end-of-candidates", {}),
+    ]
+    assert flushes == [1, 2]
+
+
 def test_data_channel_verbs_after_the_end_go_nowhere() -> None:
     """A slow reader may answer a message of a call that is over."""
     call = make()

@@ -26,6 +26,7 @@ from rtcproto.routing import EncipheredTokenCodec, encode_header, parse_header
 from rtcproto.session import Session
 from rtcproto.testing import Capture, Host, LinkConfig, Network, Packet, World
 from rtcproto.testing.session_pair import UNIX_TIME
+from tests.support.restart import restart
 
 SERVER: Address = ("198.51.100.2", 6000)
 PUBLIC: Address = ("203.0.113.10", 3478)
@@ -519,6 +520,54 @@ class TestRelays:
         """A typing slip in the settings fails at the start."""
         with pytest.raises(ValueError, match="network"):
             EndpointConfig(session=SessionConfig(identity=identity()), relays=("10.0.0.0/99",))
+
+
+class TestRestart:
+    """ICE restart and trickled candidates by a session's id."""
+
+    @pytest.mark.parametrize("relayed", [False, True])
+    def test_a_call_goes_on_under_new_credentials(self, relayed: bool) -> None:
+        """Every packet arrives; afterwards one ufrag leads to the session, the newest."""
+        scene = Scene(advertised=PUBLIC if relayed else SERVER, relays=("10.0.0.0/24",))
+        if relayed:
+            scene.network.tap(Tunnel())
+        session_id, client = scene.connect()
+        other_id, _ = scene.connect()
+        for number in range(1, 4):
+            answer = restart(
+                client.machine,
+                lambda fragment: scene.endpoint.restart_ice(session_id, fragment, scene.world.now),
+                scene.world.now,
+            )
+            assert answer.ufrag is not None
+            assert len(scene.endpoint._by_ufrag) == 3
+            client.settle()
+            for _ in range(10):
+                client.machine.send_audio(OPUS, scene.world.now)
+                scene.endpoint.send_audio(session_id, OPUS, scene.world.now)
+                scene.world.run_for(0.02)
+            scene.world.run_for(0.1)
+            assert len(scene.endpoint._by_ufrag) == 2
+            assert scene.endpoint._by_ufrag[answer.ufrag.encode()].id == session_id
+            assert len(scene.events(session_id, AudioReceived)) == 10 * number
+            assert len(client.events_of(AudioReceived)) == 10 * number
+        scene.endpoint.close_session(session_id, scene.world.now)
+        assert len(scene.endpoint._by_ufrag) == 1
+        scene.endpoint.close_session(other_id, scene.world.now)
+        assert scene.endpoint._by_ufrag == {}
+
+    def test_a_refused_restart_changes_nothing(self) -> None:
+        """The old ufrag stays the only one, and no candidate of another generation is taken."""
+        scene = Scene()
+        session_id, _ = scene.connect()
+        before = dict(scene.endpoint._by_ufrag)
+        for fragment in ("", "a=ice-ufrag:abcd\r\n"):
+            with pytest.raises(DescriptionRefused):
+                scene.endpoint.restart_ice(session_id, fragment, scene.world.now)
+        with pytest.raises(DescriptionRefused):
+            scene.endpoint.add_candidates(session_id, "a=ice-ufrag:abcd\r\n", scene.world.now)
+        scene.endpoint.add_candidates(session_id, "a=end-of-candidates\r\n", scene.world.now)
+        assert scene.endpoint._by_ufrag == before
 
 
 class TestTakeOver:

@@ -84,3 +84,17 @@ def test_only_one_description() -> None:
     assert life.get_timer() is None
     with pytest.raises(UsageError, match="closed"):
         life.require_new()
+
+
+def test_fragments_come_after_descriptions() -> None:
+    """ICE restarts and candidates are refused before both are known, and after the end."""
+    life = lifecycle()
+    with pytest.raises(UsageError, match="no description"):
+        life.require_described()
+    life.described(100.0)
+    life.require_described()
+    life.connected()
+    life.require_described()
+    life.ended()
+    with pytest.raises(UsageError, match="closed"):
+        life.require_described()

@@ -21,6 +21,7 @@ from rtcproto.testing import FIRST_ADDRESS, SECOND_ADDRESS, Host, LinkConfig, Se
 from rtcproto.testing import Packet as Datagram
 from tests.support.calls import identity
 from tests.support.invariants import Watch
+from tests.support.restart import restart
 
 # What may end a call that was connected.
 LAWFUL_ENDS = {CloseReason.LOCAL, CloseReason.PEER, CloseReason.CONSENT_EXPIRED}
@@ -126,6 +127,16 @@ class CallMachine(RuleBasedStateMachine):
         if spoil:
             packet = corrupted(packet)
         self.pair.network.inject(packet)
+
+    @rule()
+    def restart_ice(self) -> None:
+        """The client asks for new ICE credentials, whatever the last restart has come to."""
+        client, server = self.pair.client, self.pair.server
+        if not client.closed and not server.closed:
+            now = self.pair.now
+            restart(client, lambda fragment: server.restart_ice(fragment, now), now)
+            self.pair.first.settle()
+            self.pair.second.settle()
 
     @rule(side=SIDES)
     def close(self, side: str) -> None:

@@ -9,7 +9,7 @@ from rtcproto.sdp import FragmentMedia, SdpFragment, parse_fragment
 from rtcproto.session import Session
 from rtcproto.session.trickle import IceRestart, draw_credentials, usable_candidates
 
-__all__ = ["new_fragment", "restart"]
+__all__ = ["answered", "new_fragment", "restart"]
 
 
 def new_fragment(credentials: Credentials, mid: str = "0") -> str:
@@ -18,15 +18,21 @@ def new_fragment(credentials: Credentials, mid: str = "0") -> str:
     return str(SdpFragment(ufrag=credentials.ufrag, pwd=credentials.pwd, media=(section,)))
 
 
+def answered(text: str) -> Credentials:
+    """The credentials in the answer to a restart."""
+    fragment = parse_fragment(text)
+    assert fragment.ufrag is not None
+    assert fragment.pwd is not None
+    return Credentials(fragment.ufrag, fragment.pwd)
+
+
 def restart(client: Session, ask: Callable[[str], str], now: float) -> SdpFragment:
     """Restart `client`'s ICE; `ask` carries its fragment to the other side. The answer."""
     trickle = client._trickle
     assert trickle is not None, "restarts come after descriptions"
     local = draw_credentials(client._config, None)
-    answer = parse_fragment(ask(new_fragment(local)))
-    assert answer.ufrag is not None
-    assert answer.pwd is not None
-    remote = Credentials(answer.ufrag, answer.pwd)
+    text = ask(new_fragment(local))
+    answer, remote = parse_fragment(text), answered(text)
     change = IceRestart(
         previous=(trickle._local, trickle._remote),
         local=local,

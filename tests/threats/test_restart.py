@@ -21,13 +21,12 @@ from rtcproto.ice import Credentials
 from rtcproto.ice.proving import ALLOWANCE
 from rtcproto.relay import RelayConfig, RelayCore
 from rtcproto.routing import EncipheredTokenCodec, Entry, StaticDirectory
-from rtcproto.sdp import parse_fragment
 from rtcproto.stun import Class, Message
 from rtcproto.testing import LinkConfig, Packet, SessionPair, World
 from rtcproto.testing.pair import SECOND_ADDRESS
 from rtcproto.testing.session_pair import UNIX_TIME
 from tests.support.ice_peer import Peer
-from tests.support.restart import new_fragment, restart
+from tests.support.restart import answered, new_fragment, restart
 
 OPUS = b"\xf8" + bytes(20)
 ATTACKER: Address = ("203.0.113.66", 666)
@@ -139,10 +138,8 @@ def test_r3_old_credentials_draw_nothing_after_a_restart() -> None:
 def test_r8_a_restart_proves_anew() -> None:
     """Media goes to no address under new credentials before it answered under them."""
     pair = call()
-    fragment = parse_fragment(pair.server.restart_ice(new_fragment(NEWER), pair.now))
-    assert fragment.ufrag is not None
-    assert fragment.pwd is not None
-    thief = Peer(NEWER, Credentials(fragment.ufrag, fragment.pwd))
+    ours = answered(pair.server.restart_ice(new_fragment(NEWER), pair.now))
+    thief = Peer(NEWER, ours)
     sent: list[Datagram] = []
     for number in range(40):
         now = pair.now + number * 0.5
@@ -165,10 +162,8 @@ def test_r9_a_flood_of_restarts_is_bounded() -> None:
     for number in range(300):
         now = pair.now + number / 300
         theirs = Credentials(f"flood{number}", f"{number:04}passwordOfTheClient")
-        fragment = parse_fragment(pair.server.restart_ice(new_fragment(theirs), now))
-        assert fragment.ufrag is not None
-        assert fragment.pwd is not None
-        flood = Peer(theirs, Credentials(fragment.ufrag, fragment.pwd))
+        ours = answered(pair.server.restart_ice(new_fragment(theirs), now))
+        flood = Peer(theirs, ours)
         for port in range(3):
             source = (ATTACKER[0], 1024 + 3 * number + port)
             check = flood.check(transaction_id=(3 * number + port).to_bytes(12, "big"))
@@ -210,13 +205,11 @@ def test_a_new_ufrag_leads_through_relays_to_the_same_owner() -> None:
     for number in range(5):
         theirs = Credentials(f"newr{number}", f"{number}newerPasswordOfTheClient")
         text = endpoint.restart_ice(session_id, new_fragment(theirs), 1.0)
-        fragment = parse_fragment(text)
-        assert fragment.ufrag is not None
-        assert fragment.pwd is not None
-        ufrags.append(fragment.ufrag)
-        assert set(endpoint._by_ufrag) == {first.encode(), fragment.ufrag.encode()}
+        ours = answered(text)
+        ufrags.append(ours.ufrag)
+        assert set(endpoint._by_ufrag) == {first.encode(), ours.ufrag.encode()}
     assert len(set(ufrags)) == 6
-    newest = Peer(theirs, Credentials(fragment.ufrag, fragment.pwd))
+    newest = Peer(theirs, ours)
     for number, ufrag in enumerate(ufrags):
         client = ("192.0.2.1", 5000 + number)
         check = newest.check(username=f"{ufrag}:{theirs.ufrag}")
@@ -224,7 +217,7 @@ def test_a_new_ufrag_leads_through_relays_to_the_same_owner() -> None:
         [forwarded] = relay.datagrams_to_send()
         assert forwarded.destination == owner
     endpoint.receive_datagram(newest.check(), ("192.0.2.1", 5000), 1.1)
-    assert set(endpoint._by_ufrag) == {fragment.ufrag.encode()}
+    assert set(endpoint._by_ufrag) == {ours.ufrag.encode()}
     endpoint.close_session(session_id, 1.2)
     assert endpoint._by_ufrag == {}
     with pytest.raises(UsageError):
