@@ -102,11 +102,13 @@ class Transceiver:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The calls' farewells wait for open HTTP connections, a second at most.
-        if self._web is not None:
-            await self._web.close()
+        # The calls first, while there are side bands that can be told; no new ones meanwhile.
+        if self._desk is not None:
+            self._desk.draining = True
         if self._driver is not None:
             self._driver.close()
+        if self._web is not None:
+            await self._web.close()
         if self._calls is not None:
             await self._calls.close()
         if self._desk is not None:

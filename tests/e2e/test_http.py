@@ -275,6 +275,22 @@ def test_messages_of_side_bands_have_a_limit(
     asyncio.run(run())
 
 
+def test_side_bands_are_told_of_the_end(tmp_path: Path) -> None:
+    """A transceiver that ends closes its calls first, and says so beside them."""
+
+    async def run() -> None:
+        async with client() as session:
+            async with House(tmp_path) as house:
+                location = (await post(session, house.url)).headers["Location"]
+                url = f"{house.url}/v1/realtime?call_id={location.rpartition('/')[2]}"
+                side_band = await session.ws_connect(url)
+                hearing = asyncio.create_task(last_of(side_band))
+            assert (await hearing)["reason"] == "close_requested"
+            assert side_band.close_code == 1000
+
+    asyncio.run(run())
+
+
 # -- Several transceivers behind one address
 
 
