@@ -1459,6 +1459,22 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         _RELAY,
         "the ufrag beats the flow",
+        "networks of transceivers that register themselves",
+        "routing/leases.py",
+        "        if not any(ip in network for network in self._networks):\n",
+        "        if False:\n",
+        ("tests/routing/test_leases.py::test_r1_the_store_cannot_steer_calls_elsewhere",),
+    ),
+    Guard(
+        _RELAY,
+        "records of a store",
+        "routing/leases.py",
+        "            if number >= MAX_LEASES:\n",
+        "            if False:\n",
+        ("tests/routing/test_leases.py::test_records_are_bounded",),
+    ),
+    Guard(
+        _RELAY,
         "relay/core.py",
         "            if ufrag is not None:\n",
         "            if ufrag is not None and (source, local) not in self._by_client:\n",

@@ -13,6 +13,7 @@ from rtcproto.routing.directory import (
     parse_address,
     parse_entry,
 )
+from rtcproto.routing.leases import LEASE, LeaseBook, build_lease, parse_lease
 from rtcproto.routing.proxy import (
     HEADER_SIZE,
     HeaderCache,
@@ -33,6 +34,7 @@ from rtcproto.routing.token import (
 
 __all__ = [
     "HEADER_SIZE",
+    "LEASE",
     "LOOPBACK_NETWORKS",
     "Directory",
     "EncipheredTokenCodec",
@@ -43,11 +45,13 @@ __all__ = [
     "FlowRemoved",
     "FlowTable",
     "HeaderCache",
+    "LeaseBook",
     "PlaintextTokenCodec",
     "Removal",
     "RoutingToken",
     "StaticDirectory",
     "TokenCodec",
+    "build_lease",
     "check_address",
     "codec_from_text",
     "encode_header",
@@ -57,4 +61,5 @@ __all__ = [
     "parse_entry",
     "parse_header",
     "parse_headers",
+    "parse_lease",
 ]

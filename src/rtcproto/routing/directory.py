@@ -49,6 +49,7 @@ __all__ = [
     "MAX_ENTRIES",
     "Directory",
     "Entry",
+    "Slot",
     "StaticDirectory",
     "check_address",
     "parse_address",
