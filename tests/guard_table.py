@@ -35,6 +35,7 @@ _RELAY = "Routing and relay"
 _SESSION = "Session"
 _ENDPOINT = "Endpoint and driver"
 _HTTP = "HTTP of the transceiver program"
+_REALTIME = "Realtime events of the transceiver program"
 
 _T_ICE = "tests/threats/test_ice.py"
 _T_AGENT = "tests/threats/test_ice_agent.py"
@@ -1458,7 +1459,6 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _RELAY,
-        "the ufrag beats the flow",
         "networks of transceivers that register themselves",
         "routing/leases.py",
         "        if not any(ip in network for network in self._networks):\n",
@@ -1475,6 +1475,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _RELAY,
+        "the ufrag beats the flow",
         "relay/core.py",
         "            if ufrag is not None:\n",
         "            if ufrag is not None and (source, local) not in self._by_client:\n",
@@ -2180,5 +2181,166 @@ GUARDS: tuple[Guard, ...] = (
         '    if asked is not None and WEBSOCKET_PROTOCOL not in [each.strip() for each in asked.split(",")]:\n',
         "    if False:\n",
         ("tests/examples/test_sideband.py::test_no_side_band",),
+    ),
+    # -- Realtime events of the transceiver program
+    Guard(
+        _REALTIME,
+        "an event has a size",
+        "examples/transceiver/realtime/decode.py",
+        "    if size > max_bytes:\n",
+        "    if False:\n",
+        ("tests/examples/realtime/test_dialogue.py::test_events_that_are_too_large",),
+    ),
+    Guard(
+        _REALTIME,
+        "JSON has a depth",
+        "examples/transceiver/realtime/decode.py",
+        '    raise ValueError("nested too deep")\n\n\ndef _is_unicode',
+        "    return\n\n\ndef _is_unicode",
+        ("tests/examples/realtime/test_dialogue.py::test_events_that_cannot_be_read",),
+    ),
+    Guard(
+        _REALTIME,
+        "text of clients is Unicode",
+        "examples/transceiver/realtime/decode.py",
+        "            elif isinstance(value, str) and not _is_unicode(value):\n",
+        "            elif False:\n",
+        ("tests/examples/realtime/test_dialogue.py::test_events_that_cannot_be_read",),
+    ),
+    Guard(
+        _REALTIME,
+        "numbers have an end",
+        "examples/transceiver/realtime/decode.py",
+        "    if not math.isfinite(value):\n",
+        "    if False:\n",
+        ("tests/examples/realtime/test_dialogue.py::test_events_that_cannot_be_read",),
+    ),
+    Guard(
+        _REALTIME,
+        "a session object has a size",
+        "examples/transceiver/realtime/session_object.py",
+        "        if size <= MAX_SESSION_BYTES:\n",
+        "        if True:\n",
+        ("tests/examples/realtime/test_session_object.py::test_what_is_refused_changes_nothing",),
+    ),
+    Guard(
+        _REALTIME,
+        "a client's item has a size",
+        "examples/transceiver/realtime/items.py",
+        "    if size_of(item) > MAX_ITEM_BYTES:\n",
+        "    if False:\n",
+        ("tests/examples/realtime/test_dialogue.py::test_items_that_cannot_be_created",),
+    ),
+    Guard(
+        _REALTIME,
+        "a conversation has a number of items",
+        "examples/transceiver/realtime/conversation.py",
+        "        while len(self._order) > MAX_ITEMS or self._bytes",
+        "        while self._bytes",
+        ("tests/examples/realtime/test_conversation.py::test_too_many_items_push_the_oldest_out",),
+    ),
+    Guard(
+        _REALTIME,
+        "a conversation has a size",
+        "examples/transceiver/realtime/conversation.py",
+        " > MAX_ITEMS or self._bytes > MAX_CONVERSATION_BYTES:",
+        " > MAX_ITEMS:",
+        ("tests/examples/realtime/test_conversation.py::test_too_many_bytes_push_the_oldest_out",),
+    ),
+    Guard(
+        _REALTIME,
+        "an item under way stays",
+        "examples/transceiver/realtime/conversation.py",
+        "            closed = (each for each in self._order if not self._entries[each].open)\n",
+        "            closed = iter(self._order)\n",
+        ("tests/examples/realtime/test_conversation.py::test_too_many_items_push_the_oldest_out",),
+    ),
+    Guard(
+        _REALTIME,
+        "ids of items to come are taken",
+        "examples/transceiver/realtime/history.py",
+        '        if item["id"] in reserved:\n',
+        "        if False:\n",
+        ("tests/examples/realtime/test_dialogue.py::test_the_ids_of_items_to_come_are_taken",),
+    ),
+    Guard(
+        _REALTIME,
+        "a response has room for so much text",
+        "examples/transceiver/realtime/responses.py",
+        "        return self._bytes > MAX_RESPONSE_BYTES or ",
+        "        return ",
+        (
+            "tests/examples/realtime/test_dialogue.py::test_a_response_ends_where_it_has_no_room_left",
+        ),
+    ),
+    Guard(
+        _REALTIME,
+        "a response has room for so much audio",
+        "examples/transceiver/realtime/responses.py",
+        " or self.audio_ms > MAX_RESPONSE_AUDIO_MS\n",
+        "\n",
+        (
+            "tests/examples/realtime/test_dialogue.py::test_a_response_ends_where_it_has_spoken_too_long",
+        ),
+    ),
+    Guard(
+        _REALTIME,
+        "one response at a time",
+        "examples/transceiver/realtime/answers.py",
+        '        if self._active is not None:\n            return Problem(\n                "conversation',
+        '        if False:\n            return Problem(\n                "conversation',
+        ("tests/examples/realtime/test_dialogue.py::test_responses_come_one_after_the_other",),
+    ),
+    Guard(
+        _REALTIME,
+        "responses do not pile up unheard",
+        "examples/transceiver/realtime/playouts.py",
+        "        return len(self._playouts) >= MAX_PLAYOUTS\n",
+        "        return False\n",
+        ("tests/examples/realtime/test_dialogue.py::test_responses_do_not_pile_up_unheard",),
+    ),
+    Guard(
+        _REALTIME,
+        "nothing counts of a response that is over",
+        "examples/transceiver/realtime/answers.py",
+        "                if self._active is not None and event.response_id == self._active.id:\n",
+        "                if self._active is not None:\n",
+        (
+            "tests/examples/realtime/test_dialogue.py::test_late_backend_events_do_not_reach_the_next_response",
+        ),
+    ),
+    Guard(
+        _REALTIME,
+        "audio of a backend is Opus",
+        "examples/transceiver/realtime/answers.py",
+        "            samples = OpusPacket.parse(frame).samples\n",
+        "            samples = 960\n",
+        ("tests/examples/realtime/test_dialogue.py::test_a_backend_whose_audio_is_no_opus",),
+    ),
+    Guard(
+        _REALTIME,
+        "a call's audio comes as media",
+        "examples/transceiver/realtime/dialogue.py",
+        "        if not self._accepts_append:\n",
+        "        if False:\n",
+        ("tests/examples/realtime/test_dialogue.py::test_audio_in_events_is_refused_or_taken",),
+    ),
+    Guard(
+        _REALTIME,
+        "the voice stays",
+        "examples/transceiver/realtime/session_object.py",
+        '        if self._audio_started and voice != self._value["audio"]["output"].get("voice"):\n',
+        "        if False:\n",
+        ("tests/examples/realtime/test_dialogue.py::test_the_voice_is_fixed_once_it_was_heard",),
+    ),
+    Guard(
+        _REALTIME,
+        "a session ends",
+        "examples/transceiver/realtime/dialogue.py",
+        "        if now >= self._deadline:\n",
+        "        if False:\n",
+        (
+            "tests/examples/realtime/test_dialogue.py::test_the_session_ends_after_its_time_with_a_warning",
+        ),
     ),
 )

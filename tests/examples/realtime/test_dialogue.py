@@ -37,9 +37,10 @@ from examples.transceiver.realtime.commands import (
 )
 from examples.transceiver.realtime.dialogue import WARNING_SECONDS
 from examples.transceiver.realtime.playouts import MAX_PLAYOUTS
+from examples.transceiver.realtime.responses import MAX_RESPONSE_AUDIO_MS
 from examples.transceiver.realtime.session_object import SESSION_SECONDS
 from examples.transceiver.realtime.tables import CLIENT
-from rtcproto.opus import SILENCE_MONO
+from rtcproto.opus import SILENCE_MONO, build_packet, parse_toc, samples_per_packet
 from tests.examples.realtime.scene import Event, Scene
 
 MANUAL = {"audio": {"input": {"turn_detection": None}}}
@@ -503,6 +504,18 @@ def test_late_backend_events_are_dropped() -> None:
     assert scene.commands(PlayAudio) == []
 
 
+def test_late_backend_events_do_not_reach_the_next_response() -> None:
+    """Nor do those of a response that never was."""
+    scene = Scene()
+    scene.client("response.create")
+    first = scene.active
+    scene.client("response.cancel")
+    scene.client("response.create")
+    for response_id in (first, "resp_unknown"):
+        assert scene.backend(ResponseText(response_id, "x"), ResponseDone(response_id)) == []
+    assert scene.active != first
+
+
 def test_a_backend_that_fails_amid_an_answer() -> None:
     """An error, response.done failed, and the call goes on."""
     scene = Scene()
@@ -720,6 +733,21 @@ def test_a_response_ends_where_it_has_no_room_left() -> None:
     assert done["response"]["status_details"]["reason"] == "max_output_tokens"
     assert scene.commands(CancelResponse) == [CancelResponse(response_id)]
     assert len(str(done)) < 200_000
+
+
+def test_a_response_ends_where_it_has_spoken_too_long() -> None:
+    """More audio than may wait: incomplete as well; what there is is played."""
+    scene = Scene()
+    scene.client("response.create")
+    packet = build_packet(parse_toc(0xFC), [b"\x00"] * 3)
+    assert samples_per_packet(packet) == 60 * 48
+    packets = MAX_RESPONSE_AUDIO_MS // 60
+    response_id = scene.active
+    scene.backend(*[ResponseAudio(response_id, packet)] * packets)
+    assert scene.active == response_id
+    events = scene.backend(ResponseAudio(response_id, packet))
+    assert events[-1]["response"]["status"] == "incomplete"
+    assert scene.commands(FinishPlayout) == [FinishPlayout(response_id)]
 
 
 def test_responses_do_not_pile_up_unheard() -> None:
