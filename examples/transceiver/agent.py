@@ -142,6 +142,8 @@ class Agent:
         # Not before there is a backend to be told.
         self._pumping = True
         self._last_failure: float | None = None
+        # When the ticker calls.
+        self._wakes_at: float | None = None
         # How loud the audio is that the dialogue is being told of.
         self._level: int | None = None
         # When the speech began that is being told of, and when the last turn was over.
@@ -227,6 +229,7 @@ class Agent:
 
     def handle_timer(self, now: float) -> None:
         """Act on what is due: a turn's end, packets to be sent, the session's end."""
+        self._wakes_at = None
         if self._over is not None:
             return
         self._ear.handle_timer(now)
@@ -246,7 +249,7 @@ class Agent:
         self._guard(self.backend.receive_frame, frame)
         self._tell_turns(now)
         self._ear.trim()
-        self._arm()
+        self._wake_at(self._ear.get_timer())
 
     def _tell_turns(self, now: float) -> None:
         for event in self._ear.next_events():
@@ -411,11 +414,19 @@ class Agent:
             self.counters.packets_out += 1
 
     def _arm(self) -> None:
-        deadlines = [self._ear.get_timer(), self._dialogue.get_timer()]
+        self._wake_at(self._ear.get_timer())
+        self._wake_at(self._dialogue.get_timer())
         if self.connected:
-            deadlines.append(self._playout.get_timer())
-        when = min((deadline for deadline in deadlines if deadline is not None), default=None)
-        self._ticker.at(self, None if self._over is not None else when)
+            self._wake_at(self._playout.get_timer())
+
+    def _wake_at(self, deadline: float | None) -> None:
+        # One that moved on is looked at when it would have been due: the end of a turn
+        # moves with every packet of it.
+        if deadline is None or self._over is not None:
+            return
+        if self._wakes_at is None or deadline < self._wakes_at:
+            self._wakes_at = deadline
+            self._ticker.at(self, deadline)
 
     # -- The end
 
