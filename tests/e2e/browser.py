@@ -202,17 +202,23 @@ class Browser:
 
 @contextmanager
 def launch(
-    name: str, site: Site, namespace: Namespace, environment: dict[str, str]
+    name: str,
+    site: Site,
+    namespace: Namespace,
+    environment: dict[str, str],
+    flags: tuple[str, ...] = (),
 ) -> Iterator[Browser]:
-    """Run a browser with a fresh profile on the test page."""
-    url = f"{site.url}/e2e/?browser={name}"
+    """Run a browser with a fresh profile on the test page; `flags` are more of Chromium's."""
+    # With flags it is another one, and does not take the other's work.
+    known_as = "-".join((name, *(["with-flags"] if flags else [])))
+    url = f"{site.url}/e2e/?browser={known_as}"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         profile = Path(folder, "profile")
         profile.mkdir()
         executable = _executable(name)
         assert executable is not None, "the caller has asked why_no_browser"
         if name == "chromium":
-            command = [executable, *CHROMIUM_FLAGS, f"--user-data-dir={profile}", url]
+            command = [executable, *CHROMIUM_FLAGS, *flags, f"--user-data-dir={profile}", url]
         else:
             lines = [f'user_pref("{k}", {v});' for k, v in FIREFOX_PREFERENCES.items()]
             Path(profile, "user.js").write_text("\n".join(lines), encoding="utf-8")
@@ -221,7 +227,7 @@ def launch(
         # A home of its own as well: nothing of the person's who runs the tests is touched.
         environment = {**environment, "HOME": folder}
         with Process(namespace.command(*command), log, environment):
-            yield Browser(name, site)
+            yield Browser(known_as, site)
 
 
 @contextmanager

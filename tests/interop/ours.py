@@ -110,12 +110,14 @@ class Ours:
 
 
 @asynccontextmanager
-async def opened(*, echo: bool, relay: Any = None, **fields: Any) -> AsyncIterator[Ours]:
+async def opened(
+    *, echo: bool, relay: Any = None, host: str = HOST, **fields: Any
+) -> AsyncIterator[Ours]:
     """An endpoint for one call; `fields` are those of `SessionConfig`."""
-    fields.setdefault("addresses", ((HOST, 0),))
+    fields.setdefault("addresses", ((host, 0),))
     session = SessionConfig(identity=_identity(), allow_loopback=True, **fields)
     config = EndpointConfig(session=session, **(relay or {}))
-    driver = await open_endpoint(config, (HOST, 0))
+    driver = await open_endpoint(config, (host, 0))
     try:
         yield Ours(driver, echo)
         assert driver.handler_errors == 0

@@ -1,11 +1,12 @@
 // Fetches jobs from the test's server, one at a time, and reports what became of them.
 
 import { place } from "./call.js";
+import { exchange } from "./channels.js";
 import { converse } from "./converse.js";
 import { watch } from "./watch-page.js";
 
 const browser = new URLSearchParams(location.search).get("browser");
-const WORK = { calls: runCalls, converse, page: watch };
+const WORK = { calls: runCalls, channels: exchange, converse, page: watch };
 
 let context = null;
 
