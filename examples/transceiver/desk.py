@@ -82,12 +82,13 @@ class Desk:
         Raises what `Calls.create` and `admit` raise, and InvalidSession.
         """
         self.admit(caller)
-        # Each alone first: only what has the right shape can be laid over the other.
-        for each in (session, caller.session):
-            if each is not None:
-                self.check(each)
+        if session is not None and caller.session is not None:
+            # Each alone first: only what has the right shape can be laid over the other.
+            self.check(session)
+            self.check(caller.session)
         asked = overlay(caller.session, session)
-        self.check(asked)
+        if asked is not None:
+            self.check(asked)
         call_id, answer = self.calls.create(offer, asked, caller.key)
         logger.info("call %s: answered, for %s", call_id.shown, caller.key)
         return self.register.add(call_id, caller), answer

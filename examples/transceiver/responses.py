@@ -105,9 +105,9 @@ def refusal(error: Exception) -> web.Response:
             raise error
 
 
-def preflight(headers: Mapping[str, str] | None = None) -> web.Response:
+def preflight(headers: Mapping[str, str] | None = None, status: int = 204) -> web.Response:
     """The answer to OPTIONS: what a page of another origin may do."""
-    return web.Response(status=204, headers={**CORS_HEADERS, **(headers or {})})
+    return web.Response(status=status, headers={**CORS_HEADERS, **(headers or {})})
 
 
 def no_such_call() -> web.Response:

@@ -118,11 +118,11 @@ class Whip:
 
     async def options(self, request: web.Request) -> web.Response:
         """What may be posted, and by whom."""
-        return preflight(_ACCEPT_POST)
+        return preflight(_ACCEPT_POST, 200)
 
     async def options_of_session(self, request: web.Request) -> web.Response:
         """What a call's address takes."""
-        return preflight(_ACCEPT_PATCH)
+        return preflight(_ACCEPT_PATCH, 200)
 
 
 def _etags(request: web.Request) -> list[str]:
