@@ -59,6 +59,7 @@ class DataPlane:
 
     __slots__ = (
         "_association",
+        "_deadline",
         "_dropped",
         "_early",
         "_manager",
@@ -75,6 +76,8 @@ class DataPlane:
         self._association = association
         self._manager = ChannelManager(is_client, negotiated.remote_max_message_size)
         self._remote_init = negotiated.remote_init
+        # The association's, as of its last change: asked for with every audio packet.
+        self._deadline: float | None = None
         self._started = False
         self._over = False
         self._early: list[bytes] = []
@@ -125,8 +128,9 @@ class DataPlane:
 
     def handle_timer(self, now: float) -> None:
         """Act on deadlines at or before `now`."""
-        self._association.handle_timer(now)
-        self._pump(now)
+        if self._deadline is not None and self._deadline <= now:
+            self._association.handle_timer(now)
+            self._pump(now)
 
     # Verbs
 
@@ -171,6 +175,7 @@ class DataPlane:
     def close(self) -> None:
         """The session is over, and every channel with it."""
         self._over = True
+        self._deadline = None
         self._manager.association_closed()
 
     # Outputs
@@ -185,7 +190,7 @@ class DataPlane:
 
     def get_timer(self) -> float | None:
         """The next deadline, or None."""
-        return self._association.get_timer()
+        return self._deadline
 
     # Private
 
@@ -203,6 +208,7 @@ class DataPlane:
                 self._drop("sctp_closing")
         # Sending may leave a buffer at its low-water mark at once.
         self._take_events()
+        self._deadline = self._association.get_timer()
 
     def _take_events(self) -> None:
         for event in self._association.next_events():
