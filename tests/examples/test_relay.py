@@ -80,6 +80,23 @@ def test_settings(arguments: list[str], tmp_path: Path) -> None:
     assert bytes(range(16)).hex() not in repr(settings)
 
 
+def test_flags_of_the_processes(arguments: list[str]) -> None:
+    """What they are by default, and what they say."""
+    settings = parse_arguments(arguments)
+    assert (settings.workers, settings.pin, settings.io, settings.http) == (1, False, "auto", None)
+    assert (settings.drain_timeout, settings.socket_buffer) == (0.0, 4 << 20)
+    settings = parse_arguments([
+        *arguments, "--workers=4", "--pin", "--io=plain", "--http=[::1]:9100",
+        "--drain-timeout=90", "--socket-buffer=8192",
+        "--advertise=10.0.0.1=198.51.100.1", "--advertise=10.0.0.2=198.51.100.2",
+    ])  # fmt: skip
+    assert (settings.workers, settings.pin, settings.io) == (4, True, "plain")
+    assert (settings.http, settings.drain_timeout) == (("::1", 9100), 90.0)
+    assert settings.socket_buffer == 8 << 20
+    assert settings.advertised_at(4) == {"10.0.0.1": "198.51.100.1", "10.0.0.2": "198.51.100.2"}
+    assert settings.advertised_at(6) == {}
+
+
 def test_advertised_hosts(arguments: list[str]) -> None:
     """Each family has its own; ports are the bound ones."""
     settings = parse_arguments(
@@ -114,6 +131,17 @@ def test_advertised_hosts(arguments: list[str]) -> None:
         (["--drain-tick=soon"], "expected 0 to 100"),
         (["--drain-tick=nan"], "expected 0 to 100"),
         (["--stats=0"], "expected 0.1"),
+        (["--workers=0"], "expected 1 to 128"),
+        (["--workers=2", "--inside=10.0.0.100:65535"], "no port for each"),
+        (["--io=fast"], "invalid choice"),
+        (["--socket-buffer=1"], "expected 64"),
+        (["--drain-timeout=-1"], "expected 0"),
+        (["--http=8080"], "expected host:port"),
+        (["--advertise=10.0.0.1=2001:db8::1"], "one address family"),
+        (["--advertise=10.0.0.1=198.51.100.1", "--advertise=10.0.0.1=198.51.100.2"], "twice"),
+        (["--advertise=10.0.0.1=198.51.100.1", "--advertise=10.0.0.2=198.51.100.1"], "twice"),
+        (["--advertise=10.0.0.1=0.0.0.0"], "not the address of a host"),
+        (["--advertise=here=198.51.100.1"], "not an IP address"),
     ],
 )
 def test_bad_flags(
