@@ -36,6 +36,7 @@ _SESSION = "Session"
 _ENDPOINT = "Endpoint and driver"
 _HTTP = "HTTP of the transceiver program"
 _REALTIME = "Realtime events of the transceiver program"
+_VOICE = "Voice of the transceiver program"
 
 _T_ICE = "tests/threats/test_ice.py"
 _T_AGENT = "tests/threats/test_ice_agent.py"
@@ -323,6 +324,22 @@ GUARDS: tuple[Guard, ...] = (
         "            return\n",
         "",
         (f"{_T_RESTART}::test_a_restart_outlives_the_loss_of_the_old_path",),
+    ),
+    Guard(
+        _STUN,
+        "answers find who asked, whoever has the path",
+        "endpoint/endpoint.py",
+        "                entry = self._entries.get(asked, entry)\n",
+        "                pass\n",
+        (f"{_ENDPOINT_TESTS}::TestTakeOver::test_answers_find_who_asked_whoever_has_the_path",),
+    ),
+    Guard(
+        _STUN,
+        "requests whose session is remembered",
+        "endpoint/endpoint.py",
+        "if len(self._asked) > MAX_ASKED:",
+        "if False:",
+        (f"{_ENDPOINT_TESTS}::TestTakeOver::test_requests_noted_are_bounded",),
     ),
     Guard(
         _STUN,
@@ -2342,5 +2359,126 @@ GUARDS: tuple[Guard, ...] = (
         (
             "tests/examples/realtime/test_dialogue.py::test_the_session_ends_after_its_time_with_a_warning",
         ),
+    ),
+    # -- Voice of the transceiver program
+    Guard(
+        _VOICE,
+        "a turn has a longest time",
+        "examples/transceiver/frames.py",
+        "or frames[0].timestamp < oldest:",
+        "or False:",
+        ("tests/examples/test_frames.py::test_a_turn_without_end_is_its_last_minute",),
+    ),
+    Guard(
+        _VOICE,
+        "a turn has a size",
+        "examples/transceiver/frames.py",
+        "while self._size > MAX_BUFFERED_BYTES or",
+        "while False or",
+        ("tests/examples/test_frames.py::test_memory_is_bounded",),
+    ),
+    Guard(
+        _VOICE,
+        "timestamps far ahead are not believed",
+        "examples/transceiver/frames.py",
+        "            or position > expected + _MAX_AHEAD * _RATE\n",
+        "",
+        ("tests/examples/test_frames.py::test_any_timestamps_make_a_line",),
+    ),
+    Guard(
+        _VOICE,
+        "padding and silence have limits",
+        "examples/transceiver/turns.py",
+        "min(max(0, padding), MAX_PADDING_MS)",
+        "max(0, padding)",
+        ("tests/examples/test_turns.py::test_settings_of_a_session",),
+    ),
+    Guard(
+        _VOICE,
+        "one loud frame is no speech",
+        "examples/transceiver/turns.py",
+        "            if self._loud >= ONSET:\n",
+        "            if True:\n",
+        ("tests/examples/test_turns.py::test_a_click_is_no_speech",),
+    ),
+    Guard(
+        _VOICE,
+        "what waits to be heard has a limit",
+        "examples/transceiver/playout.py",
+        "            or self._queued + duration > MAX_QUEUED\n",
+        "",
+        ("tests/examples/test_playout.py::test_what_waits_is_bounded",),
+    ),
+    Guard(
+        _VOICE,
+        "packets to be sent fit a datagram",
+        "examples/transceiver/playout.py",
+        "            or len(payload) > MAX_PACKET\n",
+        "",
+        ("tests/examples/test_playout.py::test_what_is_no_packet_is_dropped",),
+    ),
+    Guard(
+        _VOICE,
+        "a stall makes no burst",
+        "examples/transceiver/playout.py",
+        "        if behind <= CATCH_UP:\n",
+        "        if True:\n",
+        ("tests/examples/test_playout.py::test_no_more_than_the_catch_up_leaves_at_once",),
+    ),
+    Guard(
+        _VOICE,
+        "turns kept for an answer have a limit",
+        "examples/transceiver/ear.py",
+        "        while len(self._turns) > MAX_TURNS:\n",
+        "        while False:\n",
+        ("tests/examples/test_ear.py::test_turns_are_taken_once_and_kept_for_a_while",),
+    ),
+    Guard(
+        _VOICE,
+        "events that wait for a client have a limit",
+        "examples/transceiver/outlet.py",
+        "if self._call.buffered_amount(channel) > MAX_BACKLOG:",
+        "if False:",
+        ("tests/examples/test_outlet.py::test_a_client_that_does_not_take_its_events",),
+    ),
+    Guard(
+        _VOICE,
+        "a backend that raises costs no call",
+        "examples/transceiver/agent.py",
+        "        except Exception:\n            self.counters",
+        "        except MemoryError:\n            self.counters",
+        ("tests/examples/test_agent.py::test_a_backend_that_raises_costs_an_error",),
+    ),
+    Guard(
+        _VOICE,
+        "a backend that raises is told of once a second",
+        "examples/transceiver/agent.py",
+        "now - self._last_failure >= FAILURE_INTERVAL",
+        "True",
+        ("tests/examples/test_agent.py::test_a_backend_that_raises_costs_an_error",),
+    ),
+    Guard(
+        _VOICE,
+        "nothing of a call is heard after its end",
+        "examples/transceiver/agent.py",
+        "        if self._over is not None:\n            return\n        if isinstance(event, DirectAudio)",
+        "        if isinstance(event, DirectAudio)",
+        ("tests/examples/test_echo.py::test_nothing_is_echoed_after_the_end",),
+    ),
+    Guard(
+        _VOICE,
+        "one call's bug does not stop the others' timer",
+        "examples/transceiver/ticker.py",
+        "            except Exception:\n",
+        "            except MemoryError:\n",
+        ("tests/examples/test_ticker.py::test_one_that_raises_does_not_stop_the_others",),
+    ),
+    Guard(
+        _VOICE,
+        "a backend that does not let go is left alone",
+        "examples/transceiver/calls.py",
+        "        async with asyncio.timeout(CLOSE_TIMEOUT):\n",
+        "        if True:\n",
+        ("tests/examples/test_calls.py::test_a_backend_that_hangs",),
     ),
 )

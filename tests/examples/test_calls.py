@@ -121,6 +121,27 @@ def test_backends_that_fail_to_let_go(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("did not let go") == 3
 
 
+def test_a_backend_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has a few seconds to let go; then the transceiver ends without it."""
+
+    class Hanging(Closing):
+        async def close(self) -> None:
+            await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        driver, calls = make(Hanging)
+        calls.create("", None, None)
+        driver.happen(0, SessionClosed(reason=CloseReason.PEER, detail=""))
+        async with asyncio.timeout(5):
+            await calls.close()
+
+    monkeypatch.setattr("examples.transceiver.calls.CLOSE_TIMEOUT", 0.01)
+    asyncio.run(scenario())
+    assert "did not let go" in caplog.text
+
+
 def test_without_a_backend_there_is_no_call(caplog: pytest.LogCaptureFixture) -> None:
     """A factory that raises: the client is told to come again, the session is closed."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from examples.transceiver.backend import AudioFrame, BackendEvent, DirectAudio, ResponseDone
+from examples.transceiver.backend import AudioFrame, BackendEvent, DirectAudio, Emit, ResponseDone
 from examples.transceiver.echo import Echo
 from rtcproto.events import CloseReason, SessionClosed
 from tests.examples.call_scene import LOUD, QUIET, Scene
@@ -60,3 +62,17 @@ def test_what_cannot_be_sent_back_is_left_out(caplog: pytest.LogCaptureFixture) 
         f"call rtc_1.2.3.01234567...: over, {CloseReason.LOCAL.value}; 100 packets not sent",
     ]
     assert {record.levelname for record in caplog.records} == {"INFO"}
+
+
+def test_nothing_is_echoed_after_the_end() -> None:
+    """What a backend emits once its call is over goes nowhere."""
+    emits = []
+
+    def factory(session: Mapping[str, Any], emit: Emit) -> Echo:
+        emits.append(emit)
+        return Echo(session, emit)
+
+    scene = Scene(factory)
+    scene.agent.handle_event(SessionClosed(reason=CloseReason.LOCAL, detail=""))
+    emits[0](DirectAudio(AudioFrame(b"\x78\x01", 0, 960)))
+    assert scene.wire.audio == []
