@@ -18,7 +18,7 @@ from rtcproto.datachannel import (
 from rtcproto.datagram import Address
 from rtcproto.dtls import Identity
 from rtcproto.endpoint import Endpoint, SessionId
-from rtcproto.endpoint.endpoint import MAX_UFRAG_DRAWS
+from rtcproto.endpoint.endpoint import MAX_ASKED, MAX_UFRAG_DRAWS
 from rtcproto.endpoint.entries import PATH_TAKEOVER, may_take_over
 from rtcproto.errors import CapacityExceeded, DescriptionRefused, ParseError, UsageError
 from rtcproto.events import AudioReceived, CloseReason, Connected, SessionClosed
@@ -26,6 +26,7 @@ from rtcproto.routing import EncipheredTokenCodec, encode_header, parse_header
 from rtcproto.session import Session
 from rtcproto.testing import Capture, Host, LinkConfig, Network, Packet, World
 from rtcproto.testing.session_pair import UNIX_TIME
+from tests.support.ice_peer import Peer
 from tests.support.restart import restart
 
 SERVER: Address = ("198.51.100.2", 6000)
@@ -33,6 +34,8 @@ PUBLIC: Address = ("203.0.113.10", 3478)
 RELAY: Address = ("10.0.0.1", 7000)
 OPUS = b"\xf8" + bytes(20)
 CODEC = EncipheredTokenCodec({"a": bytes(16)}, "a")
+
+_NUMBERS = count(1 << 50)
 
 
 @cache
@@ -570,6 +573,14 @@ class TestRestart:
         assert scene.endpoint._by_ufrag == before
 
 
+def new_check(session: Session) -> bytes:
+    """A check with a good MAC, as the owner of the session's client could write one."""
+    trickle = session._trickle
+    assert trickle is not None
+    number = next(_NUMBERS).to_bytes(12, "big")
+    return Peer(trickle._remote, trickle._local).check(nominate=True, transaction_id=number)
+
+
 class TestTakeOver:
     """A client's address belongs to one session at a time."""
 
@@ -593,6 +604,44 @@ class TestTakeOver:
         """R4 at the transceiver: valid checks of another session do not take it."""
         scene, first_id = self.contested()
         assert scene.endpoint._paths.owners[("192.0.2.1", 5000), SERVER].id == first_id
+
+    def test_answers_find_who_asked_whoever_has_the_path(self) -> None:
+        """A session that spoofs a caller's address, faster than the caller, delays no call.
+
+        Its checks own the path until the caller's answer has proven it.
+        """
+        scene = Scene()
+        thief_id, thief = scene.call()
+        victim_id, victim = scene.call()
+        recorded: list[bytes] = []
+
+        def record(packet: Packet, now: float) -> list[Packet]:
+            del now
+            if packet.source == thief.address:
+                recorded.append(packet.data)
+                return []
+            if packet.source == victim.address:
+                # Whatever the caller sends, a new check of the thief's comes just before.
+                check = new_check(scene.endpoint._entries[thief_id].session)
+                return [Packet(check, packet.source, packet.destination), packet]
+            return [packet]
+
+        scene.network.tap(record)
+        scene.world.run_for(0.5)
+        assert scene.events(victim_id, Connected)
+        assert scene.endpoint._paths.owners[victim.address, SERVER].id == victim_id
+        assert not scene.events(thief_id, Connected)
+        assert recorded
+
+    def test_requests_noted_are_bounded(self) -> None:
+        """The oldest goes; an answered one is gone."""
+        scene = Scene()
+        session_id, _ = scene.connect()
+        assert scene.endpoint._asked == {}
+        for number in range(MAX_ASKED + 5):
+            scene.endpoint._note_request(session_id, number.to_bytes(12, "big"))
+        assert len(scene.endpoint._asked) == MAX_ASKED
+        assert (4).to_bytes(12, "big") not in scene.endpoint._asked
 
     def test_a_silent_path_may_change_its_session(self) -> None:
         """PATH_TAKEOVER seconds after the last authentic datagram, not a moment before."""

@@ -40,6 +40,10 @@ __all__ = ["Endpoint", "EndpointStats", "SessionId"]
 # with 24 random bits and thousands of sessions mean a broken entropy source.
 MAX_UFRAG_DRAWS = 16
 
+# Requests on unproven paths whose session is remembered; the oldest is forgotten. More
+# than 10,000 sessions ask at once, five times each under one transaction id.
+MAX_ASKED = 16384
+
 
 @attrs.frozen(kw_only=True)
 class EndpointStats:
@@ -63,6 +67,7 @@ class Endpoint:
     """
 
     __slots__ = (
+        "_asked",
         "_by_ufrag",
         "_closed",
         "_config",
@@ -86,6 +91,8 @@ class Endpoint:
         self._unix_offset = unix_time - now
         self._entries: dict[SessionId, Entry] = {}
         self._by_ufrag: dict[bytes, Entry] = {}
+        # Transactions of requests on paths without a proof, oldest first.
+        self._asked: dict[bytes, SessionId] = {}
         self._paths = PathTable()
         self._deadlines = Deadlines()
         self._relays = RelayHeaders(config.relays)
@@ -156,6 +163,8 @@ class Endpoint:
             ufrag = peek_server_ufrag(data)
             if ufrag is not None:
                 entry = self._by_ufrag.get(ufrag)
+            elif (asked := self._asked.pop(data[8:20], None)) is not None:
+                entry = self._entries.get(asked, entry)
         if entry is None:
             self._drop("unknown_session")
             return
@@ -389,10 +398,21 @@ class Endpoint:
                     # Our first check names its own address; the answer comes without
                     # one where the shell has a single socket.
                     self._paths.adopt(entry, (path[0], None), now)
+            data = datagram.data
+            # A Binding request; of media no more than a byte is asked.
+            if data[0] == 0 and data[1] == 1 and not entry.session.is_proven(path):
+                self._note_request(entry.id, data[8:20])
             if route.hop is None:
                 self._out.append(datagram)
             else:
                 self._out.append(Datagram(route.header + datagram.data, route.hop))
+
+    def _note_request(self, session_id: SessionId, transaction_id: bytes) -> None:
+        # The answer names no session. As long as nobody has proven a path another
+        # session may own it; what was asked there must still find who asked.
+        self._asked[transaction_id] = session_id
+        if len(self._asked) > MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
 
     def _drain(self, entry: Entry, now: float) -> None:
         session = entry.session
