@@ -15,9 +15,11 @@ from pathlib import Path
 import attrs
 import pytest
 
+from examples.relay.counters import Board
 from examples.relay.explain import explain
 from examples.relay.explain import main as explain_main
 from examples.relay.main import main
+from examples.relay.metrics import exposition
 from examples.relay.server import RelayServer
 from examples.relay.settings import RelaySettings, SettingsError, parse_arguments
 from rtcproto import stun
@@ -33,6 +35,8 @@ from rtcproto.routing import (
     mint,
     parse_header,
 )
+
+ROOT = Path(__file__).parent.parent.parent
 
 KEYS = f"A {bytes(range(16)).hex()}\n"
 CODEC = codec_from_text(KEYS)
@@ -78,6 +82,19 @@ def test_settings(arguments: list[str], tmp_path: Path) -> None:
     assert settings.drain_tick == 0.002
     assert isinstance(settings.codec, EncipheredTokenCodec)
     assert bytes(range(16)).hex() not in repr(settings)
+
+
+def test_every_flag_is_in_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
+    """The page has a row for each, and so has every metric."""
+    page = (ROOT / "docs/pages/reference/relay-program.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    flags = set(re.findall(r"(?<!\S)--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert len(flags) > 15
+    rows = set(re.findall(r"^\| `(--[a-z-]+)", page, re.MULTILINE))
+    assert flags <= rows
+    named = set(re.findall(r"^# TYPE (\w+)", exposition(Board(1)).decode(), re.MULTILINE))
+    assert named <= set(re.findall(r"^\| `(rtcproto_\w+)`", page, re.MULTILINE))
 
 
 def test_flags_of_the_processes(arguments: list[str]) -> None:
