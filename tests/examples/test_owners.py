@@ -8,9 +8,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from examples.transceiver.callid import CallId
 from examples.transceiver.owners import FORWARDED, Owners, Reply
+from examples.transceiver.sideband import MAX_PER_CALL
 from tests.support.desk import KEY, OTHER_KEY, Bench, error_of
 
 THEIRS = "/v1/realtime/calls/rtc_0.2.5.abc"
@@ -30,6 +32,12 @@ class ScriptedHop:
         if isinstance(self.reply, Exception):
             raise self.reply
         return self.reply
+
+    async def splice(
+        self, request: web.Request, url: str, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Note a WebSocket."""
+        return (await self.ask("GET", url, headers, b"")).response()
 
 
 FINE = Reply(status=200, headers={"ETag": '"1"', "Server": "x", "Set-Cookie": "y"}, body=b"text")
@@ -61,6 +69,32 @@ def test_passed_on(method: str, path: str, more: dict[str, str]) -> None:
     [(asked, url, headers, body)] = hop.asked
     assert (asked, url, body) == (method, "http://10.0.0.2:8080" + path, b"body")
     assert headers == {"Authorization": f"Bearer {KEY}", **more, FORWARDED: "1"}
+
+
+SIDE_BAND = "/v1/realtime?call_id=rtc_0.2.5.abc"
+UPGRADE = {
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Protocol": f"realtime, openai-insecure-api-key.{KEY}",
+}
+
+
+def test_side_bands_are_joined_to_the_owners() -> None:
+    """A browser's key goes on in the header that is meant for keys."""
+    made, hop = bench()
+    assert made.ask("GET", SIDE_BAND, headers=UPGRADE, token=None).status == 200
+    [(_, url, headers, _)] = hop.asked
+    assert url == "http://10.0.0.2:8080" + SIDE_BAND
+    assert headers == {"Authorization": f"Bearer {KEY}", FORWARDED: "1"}
+    assert made.ask("GET", SIDE_BAND, headers={**UPGRADE, FORWARDED: "1"}).status == 404
+    assert len(hop.asked) == 1
+
+
+@pytest.mark.parametrize(("error", "status"), [(TimeoutError(), 504), (OSError(), 502)])
+def test_side_bands_of_owners_that_do_not_answer(error: Exception, status: int) -> None:
+    """Errors of a gateway, and no side band is counted any more."""
+    made, _ = bench(error)
+    for _ in range(2 * MAX_PER_CALL):
+        assert made.ask("GET", SIDE_BAND, headers=UPGRADE).status == status
 
 
 def test_tokens_are_looked_at_first() -> None:
