@@ -343,22 +343,6 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _STUN,
-        "answers find who asked, whoever has the path",
-        "endpoint/endpoint.py",
-        "                entry = self._entries.get(asked, entry)\n",
-        "                pass\n",
-        (f"{_ENDPOINT_TESTS}::TestTakeOver::test_answers_find_who_asked_whoever_has_the_path",),
-    ),
-    Guard(
-        _STUN,
-        "requests whose session is remembered",
-        "endpoint/endpoint.py",
-        "if len(self._asked) > MAX_ASKED:",
-        "if False:",
-        (f"{_ENDPOINT_TESTS}::TestTakeOver::test_requests_noted_are_bounded",),
-    ),
-    Guard(
-        _STUN,
         "restart: an endpoint keeps two ufrags of a session",
         "endpoint/endpoint.py",
         "        if entry.next_ufrag is not None:\n"
