@@ -14,6 +14,7 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from rtcproto.datagram import Address
 from rtcproto.errors import ParseError, UsageError
@@ -27,6 +28,7 @@ __all__ = [
     "integer",
     "network",
     "read_text_file",
+    "redis_url",
     "show",
     "token_codec",
     "warn_if_readable",
@@ -67,6 +69,18 @@ def network(text: str) -> str:
         return str(ip_network(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: not a network") from None
+
+
+def redis_url(text: str) -> str:
+    """Argument type: the address of a Redis server; a password in it is not repeated."""
+    parts = urlsplit(text)
+    try:
+        good = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError("expected redis://HOST:PORT")
+    return text
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:

@@ -21,7 +21,10 @@ DELAY_BOUNDS = (
 )  # fmt: skip
 
 # What a worker says about now.
-GAUGES = ("flows", "flows_unproven", "heartbeat", "draining")
+GAUGES = (
+    "flows", "flows_unproven", "heartbeat", "draining", "store_up", "directory_up",
+    "directory_entries",
+)  # fmt: skip
 
 # What only grows. Drops, delays and what other parts of a worker count have names of their own.
 COUNTERS = (
@@ -36,6 +39,14 @@ COUNTERS = (
     "wrong_address",
     "commands_dropped",
     *(f"drop_{reason.label}" for reason in Drop),
+    "store_writes",
+    "store_lookups",
+    "store_found",
+    "store_dropped",
+    "store_errors",
+    "store_microseconds",
+    "directory_refused",
+    "directory_errors",
     "stream_opened",
     "stream_frames_dropped",
     *(f"stream_end_{reason.name.lower()}" for reason in StreamEnd),

@@ -17,6 +17,7 @@ from examples.cli import (
     integer,
     network,
     read_text_file,
+    redis_url,
     token_codec,
 )
 from examples.relay.columns import is_available
@@ -36,6 +37,9 @@ __all__ = ["IO", "MAX_WORKERS", "RelaySettings", "SettingsError", "parse_argumen
 # How packets are moved: one system call each, many with one call (Linux), or whatever
 # is better on this machine.
 IO = ("auto", "plain", "batched")
+
+# How the address of a store begins.
+REDIS = ("redis://", "rediss://")
 
 # One per core, and nobody has more cores on one port.
 MAX_WORKERS = 128
@@ -80,6 +84,10 @@ class RelaySettings:
     # Where relays in front of this one reach us, and the networks that they are in.
     upstream: Address | None = None
     upstream_networks: Sequence[str] = ()
+    # Where flows are kept for others to find, and where transceivers register, from which networks.
+    redis: str | None = None
+    owners: str | None = None
+    owner_networks: Sequence[str] = ()
 
     def __attrs_post_init__(self) -> None:
         if not self.listen and self.upstream is None:
@@ -92,7 +100,11 @@ class RelaySettings:
         if any(where[1] and where in self.listen for where in self.tcp):
             # Transceivers tell the two ways to one client by the public address.
             raise SettingsError("--tcp: must be another port than --listen, or another host")
-        if not self.transceivers:
+        if (self.owners is None) != (not self.owner_networks):
+            raise SettingsError(
+                "--directory redis://: name the networks of transceivers, --transceiver-network"
+            )
+        if not self.transceivers and self.owners is None:
             raise SettingsError("no transceivers: use --transceiver or --directory")
         advertised = [_version(name) for name in self.advertise]
         if len(set(advertised)) != len(advertised):
@@ -158,7 +170,13 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
     """Settings from command line arguments; SettingsError with one line otherwise."""
     options = _parser().parse_args(arguments)
     transceivers: dict[tuple[int, int], Entry] = {}
-    if options.directory is not None:
+    owners = None
+    if options.directory is not None and options.directory.startswith(REDIS):
+        try:
+            owners = redis_url(options.directory)
+        except argparse.ArgumentTypeError as error:
+            raise SettingsError(f"--directory: {error}") from None
+    elif options.directory is not None:
         try:
             transceivers.update(parse_entries(read_text_file(options.directory, "--directory")))
         except ParseError as error:
@@ -189,6 +207,9 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
         tcp=options.tcp,
         upstream=options.upstream,
         upstream_networks=options.upstream_network,
+        redis=options.redis,
+        owners=owners,
+        owner_networks=options.transceiver_network,
         files=[name for name in (options.keys, options.directory) if name is not None],
     )
 
@@ -218,7 +239,12 @@ def _parser() -> LineParser:
     add("--transceiver", type=_entry, action="append", default=[],
         metavar="CLUSTER/OWNER=HOST:PORT[@EPOCH]",
         help="one transceiver (may be repeated)")  # fmt: skip
-    add("--directory", metavar="FILE", help="a file of such entries, one per line")
+    add("--directory", metavar="FILE|redis://HOST:PORT",
+        help="a file of such entries, one per line, or where transceivers register")  # fmt: skip
+    add("--transceiver-network", type=network, action="append", default=[], metavar="NETWORK",
+        help="where transceivers that register can be (may be repeated)")  # fmt: skip
+    add("--redis", type=redis_url, metavar="redis://HOST:PORT",
+        help="keep flows in this store, so that others find them")  # fmt: skip
     add("--keys", metavar="FILE", required=True,
         help="token keys, one per line: ID, 32 hex digits, optionally 'active'")  # fmt: skip
     add("--drain-tick", type=_milliseconds, default=0.5, metavar="MS",

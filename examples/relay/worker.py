@@ -30,9 +30,11 @@ from examples.relay.counters import Counters
 from examples.relay.plain import PlainInside, PlainOutside, Send
 from examples.relay.settings import RelaySettings
 from examples.relay.sockets import Outside, WorkerSockets, address_of
+from examples.relay.store import DirectoryReader, FlowStore, connect
 from examples.relay.stream import StreamFace
 from rtcproto.datagram import Address
 from rtcproto.relay import RelayConfig, RelayCore
+from rtcproto.routing import LeaseBook
 from rtcproto.routing.table import FlowEvent
 
 __all__ = ["Face", "Observer", "PublicFace", "Timer", "Worker", "own_addresses", "uses_batches"]
@@ -115,6 +117,7 @@ class Worker:
                 own=frozenset(own),
                 upstream_face=None if upstream is None else upstream.public,
                 upstreams=tuple(settings.upstream_networks),
+                recovery=settings.redis is not None,
             ),
             settings.codec,
             settings.directory(own),
@@ -126,6 +129,7 @@ class Worker:
         self._observers: list[Observer] = []
         self._sources: list[Callable[[], Mapping[str, int]]] = []
         self._timers: list[Timer] = [self.core]
+        self._readers: list[FlowStore | DirectoryReader] = []
         self._faces: list[Face] = []
         self._ways: dict[Address, Send] = {}
         # To the core, relays in front of us are behind one more outside face.
@@ -134,6 +138,23 @@ class Worker:
             self._make_batched(outside, kernel or SystemKernel())
         else:
             self._make_plain(outside)
+        self._store: FlowStore | None = None
+        if settings.redis is not None:
+            self._store = FlowStore(connect(settings.redis), self.core, self.wake)
+            self._add_reader(self._store)
+        self._book: LeaseBook | None = None
+        if settings.owners is not None:
+            self._book = LeaseBook(
+                settings.owner_networks,
+                static=settings.transceivers,
+                allow=settings.allow,
+                own=own,
+            )
+            self._add_reader(
+                DirectoryReader(
+                    connect(settings.owners), self._book, self.core.set_directory, self.wake
+                )
+            )
         self._stream: StreamFace | None = None
         if sockets.tcp:
             self._stream = StreamFace(sockets.tcp, self.core, self.send_inside)
@@ -144,6 +165,8 @@ class Worker:
 
     def run(self) -> None:
         """Forward until `stop`."""
+        for reader in self._readers:
+            reader.start()
         tick = self._settings.drain_tick
         clock, sleep = time.monotonic, time.sleep
         with selectors.DefaultSelector() as selector:
@@ -188,6 +211,8 @@ class Worker:
             self._decisions.apply(events)
             for observer in self._observers:
                 observer(events, now)
+        if self._store is not None and (commands := self.core.next_commands()):
+            self._store.submit(commands)
         for datagram in self.core.datagrams_to_send():
             if datagram.source is None:
                 self.send_inside(datagram.data, datagram.destination)
@@ -236,7 +261,10 @@ class Worker:
     def replace(self, settings: RelaySettings, now: float) -> None:
         """Use the keys and the list of transceivers of other settings; nothing else changes."""
         self.core.set_codec(settings.codec, now)
-        self.core.set_directory(settings.directory(self._own), now)
+        directory = settings.directory(self._own)
+        if self._book is not None:
+            directory = self._book.set_static(settings.transceivers)
+        self.core.set_directory(directory, now)
         self.settle(now)
 
     def wake(self) -> None:
@@ -256,6 +284,8 @@ class Worker:
         """Close what it opened itself. Not while `run` is running."""
         if self._stream is not None:
             self._stream.close()
+        for reader in self._readers:
+            reader.close()
         self._wake_reader.close()
         self._wake_writer.close()
 
@@ -278,6 +308,11 @@ class Worker:
             self._wake_reader.recv(4096)
         except BlockingIOError:
             return
+
+    def _add_reader(self, reader: FlowStore | DirectoryReader) -> None:
+        self._readers.append(reader)
+        self.add_timer(reader)
+        self._sources.append(reader.values)
 
     def _make_plain(self, outside: Sequence[Outside]) -> None:
         # The inside first: what owners send makes the flows that clients' packets need.

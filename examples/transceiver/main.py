@@ -18,11 +18,14 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from examples.cli import SettingsError, show
+from examples.transceiver.lease import Registration
 from examples.transceiver.server import Transceiver
 from examples.transceiver.settings import Settings, parse_arguments
+from rtcproto.routing import Entry
 
 __all__ = ["main"]
 
@@ -54,7 +57,12 @@ async def _serve(settings: Settings) -> None:
 
     loop.add_signal_handler(signal.SIGTERM, terminate)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    async with Transceiver(settings) as transceiver:
+    async with Transceiver(settings) as transceiver, AsyncExitStack() as stack:
+        if settings.directory is not None:
+            # Relays go on sending to us for a while after the lease was given up.
+            slot = settings.cluster, settings.owner
+            entry = Entry(transceiver.driver.address, settings.epoch)
+            await stack.enter_async_context(Registration(settings.directory, slot, entry))
         print(
             f"transceiver ready: offers at {show(settings.http)},"
             f" media at {show(transceiver.driver.address)}",

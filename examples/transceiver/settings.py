@@ -16,6 +16,7 @@ from examples.cli import (
     host,
     integer,
     read_text_file,
+    redis_url,
     token_codec,
     warn_if_readable,
 )
@@ -52,6 +53,8 @@ class Settings:
     # The relays' TCP ports, for clients whose network blocks UDP.
     advertise_tcp: tuple[Address, ...] = ()
     relays: tuple[str, ...] = ()
+    # Where to register for the relays to find us.
+    directory: str | None = None
     codec: TokenCodec | None = None
     cluster: int = 0
     owner: int = 0
@@ -79,9 +82,13 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         if not options.relay_network:
             raise SettingsError("--relay: name the network of their inside with --relay-network")
         advertise = tuple(options.relay)
+        if options.directory is not None and ipaddress.ip_address(options.udp[0]).is_unspecified:
+            raise SettingsError("--directory: --udp must be the one address that relays send to")
         if options.advertise is not None:
             raise SettingsError("--advertise: with --relay, the relays' addresses are advertised")
     else:
+        if options.directory is not None:
+            raise SettingsError("--directory: it is for relays to find us, see --relay")
         if options.relay_tcp:
             raise SettingsError("--relay-tcp: it belongs to a relay, see --relay")
         name = options.udp[0] if options.advertise is None else options.advertise
@@ -103,6 +110,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         udp=options.udp,
         advertise=advertise,
         advertise_tcp=tuple(options.relay_tcp),
+        directory=options.directory,
         relays=tuple(options.relay_network),
         codec=None if options.keys is None else token_codec(options.keys, "--keys"),
         cluster=options.cluster,
@@ -147,6 +155,8 @@ def _parser() -> LineParser:
         )  # fmt: skip
     add("--relay-tcp", type=address, action="append", default=[], metavar="HOST:PORT",
         help="a relay's TCP port, to be advertised beside it (may be repeated)")  # fmt: skip
+    add("--directory", type=redis_url, metavar="redis://HOST:PORT",
+        help="register here, so that the relays find us")  # fmt: skip
     add("--relay-network", type=_network, action="append", default=[], metavar="NETWORK",
         help="where relays may send from, such as 10.1.0.0/16 (may be repeated)")  # fmt: skip
     add("--keys", metavar="FILE", help="token keys, shared with the relays")
