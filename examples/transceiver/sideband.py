@@ -136,20 +136,21 @@ class SideBand:
 
 
 async def _serve(asked: Asked) -> web.WebSocketResponse:
-    socket = await open_socket(asked.request)
     line, shown = Line(), asked.entry.call_id.shown
+    # Before anything is awaited: the call may be over when the WebSocket is there.
     asked.handle.attach(line)
-    logger.info("call %s: a side band joined", shown)
     try:
+        socket = await open_socket(asked.request)
+        logger.info("call %s: a side band joined", shown)
         async with asyncio.TaskGroup() as tasks:
             writer = tasks.create_task(_write(line, socket))
             async for incoming in socket:
                 if incoming.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                     asked.handle.receive_event(incoming.data)
             writer.cancel()
+        logger.info("call %s: a side band left", shown)
     finally:
         asked.handle.detach(line)
-        logger.info("call %s: a side band left", shown)
     return socket
 
 

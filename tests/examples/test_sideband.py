@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from examples.transceiver import sideband
 from examples.transceiver.ports import Over, why_over
@@ -131,6 +134,56 @@ def test_no_side_band(query: str, headers: dict[str, str], status: int, code: st
     response = Bench().ask("GET", "/v1/realtime" + query, headers=headers)
     assert response.status == status
     assert error_of(response)["code"] == code
+
+
+class PaperSocket(web.Response):
+    """A WebSocket that notes what is sent, and says what it is given until it is closed."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__()
+        self.sent: list[str] = []
+        self.ended: tuple[int, bytes] | None = None
+        self._said = said
+        self._end = asyncio.Event()
+
+    async def send_str(self, text: str) -> None:
+        """Note it."""
+        self.sent.append(text)
+
+    async def close(self, code: int, message: bytes) -> None:
+        """Note it."""
+        self.ended = (code, message)
+        self._end.set()
+
+    async def __aiter__(self) -> AsyncIterator[aiohttp.WSMessage]:
+        for text in self._said:
+            yield aiohttp.WSMessage(aiohttp.WSMsgType.TEXT, text, None)
+        await self._end.wait()
+
+
+def test_a_call_that_ends_while_a_side_band_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, though the WebSocket came later; what it says is not lost on the way."""
+    bench = Bench()
+    call_id = bench.offer().headers["Location"].rpartition("/")[2]
+    [call] = bench.calls.calls.values()
+    made: list[PaperSocket] = []
+
+    async def open_socket(request: web.Request) -> PaperSocket:
+        [listener] = call.listeners
+        listener.hear("first")
+        listener.over(Over.REMOTE_HANGUP, "")
+        made.append(PaperSocket(["said"]))
+        return made[-1]
+
+    monkeypatch.setattr(sideband, "open_socket", open_socket)
+    socket = bench.ask("GET", f"/v1/realtime?call_id={call_id}", headers=UPGRADE)
+    assert isinstance(socket, PaperSocket)
+    assert made == [socket]
+    assert socket.sent[0] == "first"
+    assert json.loads(socket.sent[1])["reason"] == "remote_hangup"
+    assert socket.ended == (1000, b"remote_hangup")
+    assert call.received == ["said"]
+    assert call.listeners == []
 
 
 @pytest.mark.parametrize("limit", ["MAX_PER_CALL", "MAX_SIDE_BANDS"])
