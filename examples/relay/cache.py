@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from struct import Struct
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import attrs
 
 from examples.relay.columns import pointer_to, write_name
 from rtcproto.datagram import Address
 from rtcproto.relay import RelayCore
-from rtcproto.routing.table import Flow, FlowEvent, FlowRemoved
+from rtcproto.routing.table import Flow, FlowEvent, FlowKey, FlowRemoved
 
 __all__ = ["Decisions", "Known", "Outward"]
 
@@ -51,14 +51,8 @@ class Outward:
     held: tuple[bytes, bytes]
 
 
-class _Memory:
-    """The keys of one flow, and the bytes that pointers point to."""
-
-    __slots__ = ("held", "keys")
-
-    def __init__(self) -> None:
-        self.keys: list[tuple[Known[bytes] | Known[Outward], bytes]] = []
-        self.held: list[bytes] = []
+# What is remembered of one flow: where, by which bytes, and the bytes that pointers point to.
+_Memory: TypeAlias = list[tuple[Known[bytes] | Known[Outward], bytes, object, Flow]]
 
 
 class Decisions:
@@ -68,7 +62,7 @@ class Decisions:
 
     def __init__(self, core: RelayCore) -> None:
         self._core = core
-        self._flows: dict[tuple[Address, Address], _Memory] = {}
+        self._flows: dict[FlowKey, _Memory] = {}
         self._owners: dict[Address, bytes] = {}
         self._events_dropped = 0
 
@@ -89,7 +83,7 @@ class Decisions:
                 self._owners.clear()
             name = self._owners[flow.owner] = write_name(flow.owner)
         words = _WORDS.pack(pointer_to(name), pointer_to(flow.header))
-        if self._remember(known, key, client, public, (name, flow.header)):
+        if self._remember(known, key, flow, name):
             known[key] = words
 
     def learn_outward(
@@ -112,9 +106,8 @@ class Decisions:
             return
         name = write_name(client)
         words = _WORDS.pack(pointer_to(name), pointer_to(control) if control else 0)
-        held = (name, control)
-        if self._remember(known, key, client, public, held):
-            known[key] = Outward(words, flow, face, held)
+        if self._remember(known, key, flow, None):
+            known[key] = Outward(words, flow, face, (name, control))
 
     def apply(self, events: Iterable[FlowEvent]) -> None:
         """Forget what no longer holds. All events, in order, before the next packet."""
@@ -132,23 +125,17 @@ class Decisions:
             self._flows.clear()
 
     def _remember(
-        self,
-        known: Known[bytes] | Known[Outward],
-        key: bytes,
-        client: Address,
-        public: Address,
-        held: tuple[bytes, bytes],
+        self, known: Known[bytes] | Known[Outward], key: bytes, flow: Flow, held: object
     ) -> bool:
-        memory = self._flows.get((client, public))
-        if memory is None:
-            memory = self._flows[client, public] = _Memory()
-        elif sum(at is known for at, _ in memory.keys) >= MAX_WAYS:
+        memory = self._flows.setdefault(flow.key, [])
+        if sum(at is known for at, _, _, _ in memory) >= MAX_WAYS:
             return False
-        memory.keys.append((known, key))
-        memory.held += held
+        # The flow, for its header: a pointer must never outlive what it points to, whatever
+        # the core does before its events are read.
+        memory.append((known, key, held, flow))
         return True
 
 
 def _forget(memory: _Memory) -> None:
-    for known, key in memory.keys:
+    for known, key, _, _ in memory:
         known.pop(key, None)
