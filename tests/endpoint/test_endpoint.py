@@ -634,14 +634,17 @@ class TestTakeOver:
         assert recorded
 
     def test_requests_noted_are_bounded(self) -> None:
-        """The oldest goes; an answered one is gone."""
+        """The oldest goes; an answered one is gone, and all with their session."""
         scene = Scene()
         session_id, _ = scene.connect()
         assert scene.endpoint._asked == {}
+        entry = scene.endpoint._entries[session_id]
         for number in range(MAX_ASKED + 5):
-            scene.endpoint._note_request(session_id, number.to_bytes(12, "big"))
-        assert len(scene.endpoint._asked) == MAX_ASKED
+            scene.endpoint._note_request(entry, number.to_bytes(12, "big"))
+        assert len(scene.endpoint._asked) == len(entry.asked) == MAX_ASKED
         assert (4).to_bytes(12, "big") not in scene.endpoint._asked
+        scene.endpoint.close_session(session_id, scene.world.now)
+        assert scene.endpoint._asked == {}
 
     def test_a_silent_path_may_change_its_session(self) -> None:
         """PATH_TAKEOVER seconds after the last authentic datagram, not a moment before."""

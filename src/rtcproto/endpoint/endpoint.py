@@ -40,9 +40,9 @@ __all__ = ["Endpoint", "EndpointStats", "SessionId"]
 # with 24 random bits and thousands of sessions mean a broken entropy source.
 MAX_UFRAG_DRAWS = 16
 
-# Requests on unproven paths whose session is remembered; the oldest is forgotten. More
-# than 10,000 sessions ask at once, five times each under one transaction id.
-MAX_ASKED = 16384
+# Requests of one session on unproven paths that are remembered until they are answered;
+# the oldest is forgotten. As many as ICE sets paths aside, for the same replays.
+MAX_ASKED = 64
 
 
 @attrs.frozen(kw_only=True)
@@ -91,8 +91,8 @@ class Endpoint:
         self._unix_offset = unix_time - now
         self._entries: dict[SessionId, Entry] = {}
         self._by_ufrag: dict[bytes, Entry] = {}
-        # Transactions of requests on paths without a proof, oldest first.
-        self._asked: dict[bytes, SessionId] = {}
+        # Transactions of requests on paths without a proof.
+        self._asked: dict[bytes, Entry] = {}
         self._paths = PathTable()
         self._deadlines = Deadlines()
         self._relays = RelayHeaders(config.relays)
@@ -164,7 +164,8 @@ class Endpoint:
             if ufrag is not None:
                 entry = self._by_ufrag.get(ufrag)
             elif (asked := self._asked.pop(data[8:20], None)) is not None:
-                entry = self._entries.get(asked, entry)
+                entry = asked
+                del entry.asked[data[8:20]]
         if entry is None:
             self._drop("unknown_session")
             return
@@ -401,18 +402,24 @@ class Endpoint:
             data = datagram.data
             # A Binding request; of media no more than a byte is asked.
             if data[0] == 0 and data[1] == 1 and not entry.session.is_proven(path):
-                self._note_request(entry.id, data[8:20])
+                self._note_request(entry, data[8:20])
             if route.hop is None:
                 self._out.append(datagram)
             else:
                 self._out.append(Datagram(route.header + datagram.data, route.hop))
 
-    def _note_request(self, session_id: SessionId, transaction_id: bytes) -> None:
+    def _note_request(self, entry: Entry, transaction_id: bytes) -> None:
         # The answer names no session. As long as nobody has proven a path another
         # session may own it; what was asked there must still find who asked.
-        self._asked[transaction_id] = session_id
-        if len(self._asked) > MAX_ASKED:
-            del self._asked[next(iter(self._asked))]
+        self._asked[transaction_id] = entry
+        entry.asked[transaction_id] = None
+        if len(entry.asked) > MAX_ASKED:
+            self._forget_request(entry, next(iter(entry.asked)))
+
+    def _forget_request(self, entry: Entry, transaction_id: bytes) -> None:
+        del entry.asked[transaction_id]
+        if self._asked.get(transaction_id) is entry:
+            del self._asked[transaction_id]
 
     def _drain(self, entry: Entry, now: float) -> None:
         session = entry.session
@@ -449,6 +456,8 @@ class Endpoint:
         del self._by_ufrag[entry.ufrag]
         if entry.next_ufrag is not None:
             del self._by_ufrag[entry.next_ufrag]
+        for transaction_id in list(entry.asked):
+            self._forget_request(entry, transaction_id)
         self._out += self._paths.release(entry)
         self._deadlines.disarm(entry)
         self._settle(entry)

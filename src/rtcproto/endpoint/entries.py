@@ -58,6 +58,8 @@ class Entry:
     # The one of an ICE restart under way, beside the present one until it is used.
     next_ufrag: bytes | None = None
     paths: dict[Path, Route] = attrs.field(factory=dict)
+    # Transactions that the endpoint remembers of this session, oldest first.
+    asked: dict[bytes, None] = attrs.field(factory=dict)
     # The deadline that counts, and its number in the heap (0: none).
     armed: float | None = None
     ticket: int = 0
