@@ -35,6 +35,7 @@ __all__ = [
     "Caller",
     "Unauthorised",
     "api_keys",
+    "is_within",
     "source_of",
 ]
 
@@ -74,6 +75,8 @@ class Caller:
     token: str
     session: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     full: bool = True
+    # Which relays are near, if a table of regions says so.
+    region: str | None = None
 
 
 class _Asked(Protocol):
@@ -192,6 +195,12 @@ def source_of(remote: str | None, forwarded: str | None, proxies: Iterable[str])
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.IPv6Network((address, 64), strict=False))
     return str(address)
+
+
+def is_within(remote: str | None, networks: Iterable[str]) -> bool:
+    """Whether a request came from one of `networks`, so that its headers are believed."""
+    address = _address(remote)
+    return address is not None and any(_within(address, network) for network in networks)
 
 
 def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

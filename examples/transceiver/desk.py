@@ -14,10 +14,11 @@ from typing import Any
 import attrs
 from aiohttp import web
 
-from examples.transceiver.auth import Authority, Caller, source_of
+from examples.transceiver.auth import Authority, Caller, is_within, source_of
 from examples.transceiver.callid import CallId
 from examples.transceiver.owners import Owners, was_forwarded
 from examples.transceiver.ports import CallHandle, CallTable, SessionCheck
+from examples.transceiver.regions import Regions
 from examples.transceiver.register import Entry, Register
 from examples.transceiver.responses import REFUSALS, no_such_call, refusal
 from rtcproto.errors import CapacityExceeded
@@ -52,6 +53,9 @@ class Desk:
         check: SessionCheck,
         owners: Owners,
         proxies: Sequence[str] = (),
+        regions: Regions | None = None,
+        region_header: str | None = None,
+        relays: Sequence[str] = (),
     ) -> None:
         self.calls = calls
         self.authority = authority
@@ -61,12 +65,22 @@ class Desk:
         self.draining = False
         self._owner = owner
         self._proxies = tuple(proxies)
+        self._regions = regions
+        self._region_header = region_header
+        self._relays = relays
 
     def caller(self, request: web.Request, *, begins: bool = True) -> Caller:
         """Who asks. Raises Unauthorised."""
         forwarded = request.headers.get("X-Forwarded-For")
         source = source_of(request.remote, forwarded, self._proxies)
-        return self.authority.caller(request, source, begins=begins)
+        caller = self.authority.caller(request, source, begins=begins)
+        if self._regions is None:
+            return caller
+        said = None
+        # A header about the caller is worth what the one with its address is.
+        if self._region_header is not None and is_within(request.remote, self._proxies):
+            said = request.headers.get(self._region_header)
+        return attrs.evolve(caller, region=self._regions.region_of(source, said))
 
     def admit(self, caller: Caller) -> None:
         """Raise TooManyCalls or CapacityExceeded if `caller` cannot begin a call now."""
@@ -90,6 +104,8 @@ class Desk:
         if asked is not None:
             self.check(asked)
         call_id, answer = self.calls.create(offer, asked, caller.key)
+        if self._regions is not None:
+            answer = self._regions.answer_for(answer, self._relays, caller.region)
         logger.info("call %s: answered, for %s", call_id.shown, caller.key)
         return self.register.add(call_id, caller), answer
 

@@ -73,6 +73,9 @@ class Transceiver:
             check=check_session,
             owners=Owners(owner, settings.peers),
             proxies=settings.proxies,
+            regions=settings.regions,
+            region_header=settings.region_header,
+            relays=[host for host, _ in settings.advertise],
         )
         application = web.Application(middlewares=[json_errors])
         for routes in (Signalling(desk), SideBand(desk), Whip(desk)):

@@ -22,8 +22,10 @@ from examples.cli import (
 )
 from examples.transceiver.auth import api_keys as parse_api_keys
 from examples.transceiver.backends import BACKENDS
+from examples.transceiver.regions import Regions
 from examples.transceiver.register import Limits
 from rtcproto.datagram import Address
+from rtcproto.errors import ParseError
 from rtcproto.routing import TokenCodec
 from rtcproto.sdp import Setup
 
@@ -53,6 +55,9 @@ class Settings:
     # The relays' TCP ports, for clients whose network blocks UDP.
     advertise_tcp: tuple[Address, ...] = ()
     relays: tuple[str, ...] = ()
+    # Which relays are near whom, and the header in which a trusted proxy says where a caller is.
+    regions: Regions | None = None
+    region_header: str | None = None
     # Where to register for the relays to find us.
     directory: str | None = None
     codec: TokenCodec | None = None
@@ -111,6 +116,8 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         advertise=advertise,
         advertise_tcp=tuple(options.relay_tcp),
         directory=options.directory,
+        regions=None if options.regions is None else _regions(options.regions),
+        region_header=options.region_header,
         relays=tuple(options.relay_network),
         codec=None if options.keys is None else token_codec(options.keys, "--keys"),
         cluster=options.cluster,
@@ -155,6 +162,11 @@ def _parser() -> LineParser:
         )  # fmt: skip
     add("--relay-tcp", type=address, action="append", default=[], metavar="HOST:PORT",
         help="a relay's TCP port, to be advertised beside it (may be repeated)")  # fmt: skip
+    add("--regions", metavar="FILE",
+        help="a table of regions: the relays near a caller come first in its answer",
+        )  # fmt: skip
+    add("--region-header", metavar="NAME",
+        help="the header in which a --trusted-proxy names the caller's region")  # fmt: skip
     add("--directory", type=redis_url, metavar="redis://HOST:PORT",
         help="register here, so that the relays find us")  # fmt: skip
     add("--relay-network", type=_network, action="append", default=[], metavar="NETWORK",
@@ -224,6 +236,13 @@ def _peer(text: str) -> tuple[int, str]:
     if not (equals and usable and bare):
         raise argparse.ArgumentTypeError(f"{text!r}: expected OWNER=http://HOST:PORT")
     return number, url
+
+
+def _regions(path: str) -> Regions:
+    try:
+        return Regions.parse(read_text_file(path, "--regions"))
+    except ParseError as error:
+        raise SettingsError(f"--regions {path}: line {error.offset}: {error.reason}") from None
 
 
 def _network(text: str) -> str:
