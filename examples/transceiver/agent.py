@@ -142,6 +142,7 @@ class Agent:
         # Not before there is a backend to be told.
         self._pumping = True
         self._last_failure: float | None = None
+        self._hanging_up = False
         # When the ticker calls.
         self._wakes_at: float | None = None
         # How loud the audio is that the dialogue is being told of.
@@ -318,6 +319,10 @@ class Agent:
                     for command in commands:
                         self._execute(command, now)
                 self._outlet.send(self._dialogue.events_to_send())
+                if self._hanging_up:
+                    # Not before the client was told why.
+                    self._hanging_up = False
+                    self._call.close()
                 if not self._emitted:
                     break
                 event = self._emitted.popleft()
@@ -363,7 +368,7 @@ class Agent:
             case AppendInput():
                 pass  # refused by the dialogue: the audio of a call is its media
             case HangUp():
-                self._call.close()
+                self._hanging_up = True
             case _:
                 assert_never(command)
 

@@ -29,6 +29,10 @@ __all__ = ["CLOSE_TIMEOUT", "Calls"]
 
 logger = logging.getLogger("transceiver")
 
+# Seconds for which figures of all calls stand: adding them up takes as long as a packet
+# of each call does, and anybody may ask.
+STATS_INTERVAL = 1.0
+
 # Seconds that a backend has to let go of a call that is over.
 CLOSE_TIMEOUT = 5.0
 
@@ -62,6 +66,8 @@ class Calls:
         # Of the calls that are over.
         self._counters = Counters()
         self._lateness = Histogram()
+        # When they were added up, and what came of it.
+        self._stats: tuple[float, dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self._agents)
@@ -116,7 +122,22 @@ class Calls:
             agent.hang_up()
 
     def stats(self) -> dict[str, Any]:
-        """What all calls counted and measured, those that are over included."""
+        """What all calls counted and measured, those that are over included.
+
+        Not older than `STATS_INTERVAL`.
+        """
+        now = time.monotonic()
+        if self._stats is None or now - self._stats[0] >= STATS_INTERVAL:
+            self._stats = now, self._add_up()
+        return self._stats[1]
+
+    async def close(self) -> None:
+        """Wait until the backends of the calls that are over have let go; serve no deadlines."""
+        self._ticker.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def _add_up(self) -> dict[str, Any]:
         counters, lateness = Counters(), Histogram()
         counters.merge(self._counters)
         lateness.merge(self._lateness)
@@ -128,12 +149,6 @@ class Calls:
             **counters.as_dict(),
             "pacer_lateness": lateness.as_dict(),
         }
-
-    async def close(self) -> None:
-        """Wait until the backends of the calls that are over have let go; serve no deadlines."""
-        self._ticker.close()
-        if self._closing:
-            await asyncio.wait(self._closing)
 
     def _deliver(self, call: Call, event: Event) -> None:
         agent = self._agents.get(call.id)

@@ -34,6 +34,8 @@ class Histogram:
 
     def merge(self, other: Histogram) -> None:
         """Count all that another one counted as well."""
+        if not other.count:
+            return
         self._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
         self.count += other.count
         self.total += other.total

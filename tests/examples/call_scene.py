@@ -64,6 +64,8 @@ class Wire:
         assert channel == 1
         if self.refusal is not None:
             raise self.refusal
+        if self.closed:
+            raise UsageError("the session is closed")
         self.events.append((self._clock(), json.loads(data)))
 
     def buffered_amount(self, channel: int) -> int:

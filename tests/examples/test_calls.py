@@ -210,6 +210,9 @@ def test_figures_outlive_their_calls() -> None:
         assert stats["answer"]["count"] == 3
         assert stats["pacer_lateness"]["count"] == 3
         json.dumps(stats)
+        # Asked at once again, nobody adds them up again.
+        driver.happen(0, SessionClosed(reason=CloseReason.PEER, detail=""))
+        assert calls.stats() is stats
         await calls.close()
 
     asyncio.run(scenario())
