@@ -7,13 +7,21 @@ import re
 import sys
 from collections.abc import Sequence
 
-from tests.benchmarks import codecs, dtls, forged, relay, sessions, srtp
+from tests.benchmarks import codecs, dtls, forged, realtime, relay, sessions, srtp
 from tests.benchmarks.harness import Result, Row, Sizes, machine, run_row
 from tests.benchmarks.report import Table, write_json
 
 __all__ = ["main"]
 
-ROWS: list[Row] = [*codecs.ROWS, *srtp.ROWS, *dtls.ROWS, *relay.ROWS, *sessions.ROWS, *forged.ROWS]
+ROWS: list[Row] = [
+    *codecs.ROWS,
+    *srtp.ROWS,
+    *dtls.ROWS,
+    *relay.ROWS,
+    *sessions.ROWS,
+    *forged.ROWS,
+    *realtime.ROWS,
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
