@@ -258,6 +258,9 @@ class Agent:
                 case SpeechStarted():
                     self._interrupted_at, self._spoken_at = event.heard, None
                     self._dialogue.speech_started(event.audio_start_ms, now)
+                    # First of all the answer that is interrupted stops.
+                    self._pump(now)
+                    self._guard(self.backend.speech_started, event.audio_start_ms)
                 case SpeechStopped():
                     self._spoken_at = event.heard
                     self._dialogue.speech_stopped(event.audio_end_ms, now)

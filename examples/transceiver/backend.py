@@ -9,8 +9,8 @@ decodes them: a backend that wants samples brings its own codec. It may produce 
 faster than it is heard: the call paces it.
 
 Order: `update_session` at first, so that a backend knows the session before any audio;
-then, per turn, `receive_frame` as frames arrive, `commit_turn` once the turn is part of
-the conversation, and `create_response`. Of one response, all that it has is emitted
+then, per turn, `receive_frame` as frames arrive, `speech_started`, `commit_turn` once the
+turn is part of the conversation, and `create_response`. Of one response, all that it has is emitted
 before `ResponseDone` or `ResponseFailed`; after `cancel_response` nothing of it is
 wanted, and what still comes is dropped by the caller. A method that raises costs one
 error event, never the call.
@@ -198,6 +198,13 @@ class Backend(Protocol):
 
     def receive_frame(self, frame: AudioFrame) -> None:
         """Take a frame of the caller. Called for every one, silence included."""
+
+    def speech_started(self, audio_start_ms: int) -> None:
+        """The caller speaks, padding included from this time on; a turn with this start follows.
+
+        Not always: turn detection may be switched off meanwhile, or the client may commit
+        by itself. A turn is what `commit_turn` says; this is for who wants its audio before.
+        """
 
     def commit_turn(self, turn: Turn) -> None:
         """Take note that a turn is part of the conversation now."""

@@ -35,6 +35,9 @@ class Echo:
         """Send it back."""
         self._emit(DirectAudio(frame))
 
+    def speech_started(self, audio_start_ms: int) -> None:
+        """Nobody waits for turns."""
+
     def commit_turn(self, turn: Turn) -> None:
         """It was sent back already."""
 

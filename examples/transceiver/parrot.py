@@ -66,6 +66,9 @@ class Parrot:
     def receive_frame(self, frame: AudioFrame) -> None:
         """The frames of a turn come with the turn."""
 
+    def speech_started(self, audio_start_ms: int) -> None:
+        """It waits for the end of the turn."""
+
     def commit_turn(self, turn: Turn) -> None:
         """The newest turn comes with the request."""
 

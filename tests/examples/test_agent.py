@@ -218,6 +218,10 @@ def test_the_backend_gets_frames_and_turns() -> None:
     assert isinstance(turn, Turn)
     assert turn.frames == tuple(frames[5:95])
     assert (turn.audio_start_ms, turn.audio_end_ms) == (100, 1900)
+    # Told when it was heard: after two loud frames, before the rest.
+    names = [name for name, _ in recorder(scene).calls]
+    assert recorder(scene).last("speech_started") == (100,)
+    assert names[: names.index("speech_started")].count("receive_frame") == 22
     (request,) = recorder(scene).last("create_response")
     assert isinstance(request, ResponseRequest)
     assert request.turn == turn
