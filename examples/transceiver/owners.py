@@ -24,7 +24,7 @@ from examples.transceiver.auth import WEBSOCKET_KEY, WEBSOCKET_PROTOCOL
 from examples.transceiver.bodies import read_body
 from examples.transceiver.callid import CallId
 from examples.transceiver.responses import CORS_HEADERS, error_response
-from examples.transceiver.sockets import HEARTBEAT, MAX_MESSAGE, open_socket
+from examples.transceiver.sockets import HEARTBEAT, MAX_MESSAGE, open_socket, until_first
 
 __all__ = [
     "FORWARDED",
@@ -133,9 +133,12 @@ class Hop:
             return error_response(error.status, "refused", "the owner of the call refused")
         async with inner:
             outer = await open_socket(request)
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_pump(inner, outer))
-                both.create_task(_pump(outer, inner))
+            ends: list[tuple[int, str]] = []
+            await until_first(_pump(inner, outer, ends), _pump(outer, inner, ends))
+            # 1006 and its like are never sent: they say that nothing was.
+            code, reason = ends[0] if ends else (aiohttp.WSCloseCode.GOING_AWAY, "")
+            for side in (inner, outer):
+                await side.close(code=code, message=reason.encode())
             return outer
 
     @property
@@ -199,21 +202,24 @@ def silence(error: Exception) -> web.Response:
     return error_response(502, "owner_down", "the call's owner cannot be reached")
 
 
-async def _pump(source: Any, target: Any) -> None:
-    """Messages from one WebSocket to another; its end, too, with its code and reason.
+async def _pump(source: Any, target: Any, ends: list[tuple[int, str]]) -> None:
+    """Messages from one WebSocket to another; the code and reason of its end go to `ends`.
 
     The next message is read when the last one is sent, so a slow reader slows the sender,
     whose own queue has a limit.
     """
     try:
-        async for message in source:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                await target.send_str(message.data)
-            elif message.type is aiohttp.WSMsgType.BINARY:
-                await target.send_bytes(message.data)
+        while True:
+            message = await source.receive()
+            match message.type:
+                case aiohttp.WSMsgType.TEXT:
+                    await target.send_str(message.data)
+                case aiohttp.WSMsgType.BINARY:
+                    await target.send_bytes(message.data)
+                case aiohttp.WSMsgType.CLOSE:
+                    ends.append((message.data or aiohttp.WSCloseCode.OK, message.extra or ""))
+                    return
+                case _:
+                    return
     except (ConnectionError, aiohttp.ClientError):
-        pass  # whichever of them is gone, the other is told now
-    code = source.close_code or aiohttp.WSCloseCode.OK
-    # 1006 and its like are never sent: they say that nothing was.
-    told = code if code in (1000, 1001, 1009, 1011, 1013) else aiohttp.WSCloseCode.GOING_AWAY
-    await target.close(code=told)
+        return  # whichever of them is gone, the other is told now

@@ -26,7 +26,7 @@ from examples.transceiver.callid import CallId
 from examples.transceiver.desk import Asked, Desk
 from examples.transceiver.ports import Over
 from examples.transceiver.responses import error_response, no_such_call
-from examples.transceiver.sockets import check_upgrade, open_socket
+from examples.transceiver.sockets import check_upgrade, open_socket, until_first
 
 __all__ = ["MAX_PER_CALL", "MAX_QUEUED", "MAX_QUEUED_BYTES", "MAX_SIDE_BANDS", "Line", "SideBand"]
 
@@ -142,16 +142,20 @@ async def _serve(asked: Asked) -> web.WebSocketResponse:
     try:
         socket = await open_socket(asked.request)
         logger.info("call %s: a side band joined", shown)
-        async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(_write(line, socket))
-            async for incoming in socket:
-                if incoming.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                    asked.handle.receive_event(incoming.data)
-            writer.cancel()
+        await until_first(_write(line, socket), _read(asked, socket))
+        if line.ended is not None:
+            code, reason = line.ended
+            await socket.close(code=code, message=reason.encode())
         logger.info("call %s: a side band left", shown)
     finally:
         asked.handle.detach(line)
     return socket
+
+
+async def _read(asked: Asked, socket: web.WebSocketResponse) -> None:
+    async for incoming in socket:
+        if incoming.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+            asked.handle.receive_event(incoming.data)
 
 
 async def _write(line: Line, socket: web.WebSocketResponse) -> None:
@@ -159,7 +163,4 @@ async def _write(line: Line, socket: web.WebSocketResponse) -> None:
         while (text := await line.next()) is not None:
             await socket.send_str(text)
     except ConnectionError:
-        return  # it left; the reader notices as well
-    if line.ended is not None:
-        code, reason = line.ended
-        await socket.close(code=code, message=reason.encode())
+        pass  # it left; the reader notices as well

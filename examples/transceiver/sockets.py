@@ -6,13 +6,16 @@ a ping is gone; and the connection lives as long as its handler, not `webserver.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+
 from aiohttp import web
 
 from examples.transceiver.auth import WEBSOCKET_PROTOCOL
 from examples.transceiver.bodies import Refused
 from examples.webserver import keep_open
 
-__all__ = ["HEARTBEAT", "MAX_MESSAGE", "check_upgrade", "open_socket"]
+__all__ = ["HEARTBEAT", "MAX_MESSAGE", "check_upgrade", "open_socket", "until_first"]
 
 # Bytes of one message: what the interface allows for audio in an event.
 MAX_MESSAGE = 15 << 20
@@ -49,3 +52,21 @@ async def open_socket(request: web.Request) -> web.WebSocketResponse:
     await socket.prepare(request)
     keep_open(request)
     return socket
+
+
+async def until_first(*work: Coroutine[object, object, None]) -> None:
+    """Run all until one of them ends, and end the others. Raises what one raised.
+
+    So nobody reads from a WebSocket that is closed then: aiohttp would not wait for the
+    other side's close, which would find the connection gone.
+    """
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
