@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 
 import attrs
@@ -25,13 +26,22 @@ from examples.cli import show
 from examples.relay.settings import RelaySettings, SettingsError
 from rtcproto.datagram import Address
 
-__all__ = ["IPV6_PKTINFO", "IP_PKTINFO", "Outside", "WorkerSockets", "address_of", "open_sockets"]
+__all__ = [
+    "IPV6_PKTINFO",
+    "IP_PKTINFO",
+    "Outside",
+    "WorkerSockets",
+    "address_of",
+    "open_sockets",
+    "set_buffers",
+]
 
 # linux/in.h and linux/in6.h; not all are in Python's socket module.
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT = 23, 0
 IP_PKTINFO = 8
 IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 
 # TCP connections that wait to be accepted.
 BACKLOG = 256
@@ -143,6 +153,19 @@ def open_sockets(settings: RelaySettings) -> list[WorkerSockets]:
     return workers
 
 
+def set_buffers(sock: socket.socket, size: int) -> None:
+    """Ask for so many bytes of kernel buffer each way; beyond the system's cap where we may."""
+    for option, forced in (
+        (socket.SO_RCVBUF, SO_RCVBUFFORCE),
+        (socket.SO_SNDBUF, SO_SNDBUFFORCE),
+    ):
+        sock.setsockopt(socket.SOL_SOCKET, option, size)
+        if LINUX:
+            # Without the privilege, what the system gives to everybody has to do.
+            with suppress(PermissionError):
+                sock.setsockopt(socket.SOL_SOCKET, forced, size)
+
+
 def address_of(sock: socket.socket) -> Address:
     """Where a socket is bound."""
     host, port = sock.getsockname()[:2]
@@ -163,8 +186,7 @@ def _bind(address: Address, flag: str, size: int, shared: bool, kind: int) -> so
             # Connections of an earlier process may linger on the port.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                sock.setsockopt(socket.SOL_SOCKET, option, size)
+            set_buffers(sock, size)
         _patiently(lambda: sock.bind(address))
         if kind == socket.SOCK_STREAM:
             sock.listen(BACKLOG)

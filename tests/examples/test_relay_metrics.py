@@ -102,11 +102,15 @@ def test_no_label_says_who() -> None:
     """Every label is a word of a fixed set: no address, no token, whatever was counted."""
     labels = set(re.findall(r'(\w+)="([^"]*)"', exposition(filled()).decode()))
     reasons = {reason.label for reason in Drop} | {"wrong_address", "send_error"}
+    ends = {name.removeprefix("stream_end_") for name in COUNTERS if name.startswith("stream_end_")}
+    stores = {"flows", "directory", "bad_registration", "command_dropped"}
     allowed = {
         "direction": {"inward", "outward"},
         "leg": {"udp", "tcp"},
         "state": {"proven", "unproven"},
-        "reason": reasons | {"takeover", "full"},
+        "reason": reasons | {"takeover", "full"} | ends | stores,
+        "store": {"flows", "directory"},
+        "answer": {"found", "nothing"},
         "le": {*map(str, DELAY_BOUNDS), "+Inf"},
     }
     assert labels

@@ -26,6 +26,7 @@ from examples.relay.columns import (
     write_info,
     write_name,
 )
+from examples.relay.sockets import set_buffers
 from rtcproto import stun
 from rtcproto.routing import mint
 from rtcproto.stun import Attribute
@@ -124,7 +125,7 @@ def test_r2_live_spoofed_sources_leave_nothing(tmp_path: Path, count: int) -> No
     lose nothing, new ones begin meanwhile.
     """
     with Relay(tmp_path, "--socket-buffer=16384") as relay:
-        relay.owner.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+        set_buffers(relay.owner, 16 << 20)
         calls = [relay.call() for _ in range(CALLS)]
         replayed = relay.check()
         owner = Owner(relay)
