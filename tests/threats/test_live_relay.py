@@ -30,7 +30,7 @@ from examples.relay.sockets import set_buffers
 from rtcproto import stun
 from rtcproto.routing import mint
 from rtcproto.stun import Attribute
-from tests.examples.relay_program import PATIENCE, RTP, Call, Relay, until
+from tests.examples.relay_program import PATIENCE, RTP, Relay, until
 
 pytestmark = [
     pytest.mark.live,
@@ -39,8 +39,8 @@ pytestmark = [
     ),
 ]
 
-# Calls that go on meanwhile, packets of each, and seconds between two.
-CALLS, PACKETS, PACE = 100, 25, 0.04
+# Calls that go on meanwhile, packets of each at least, and seconds between two.
+CALLS, PACKETS, PAUSE = 100, 25, 0.01
 
 # Packets per second of the flood; two cores carry relay, clients, owner and attacker.
 RATE = 10_000
@@ -132,23 +132,23 @@ def test_r2_live_spoofed_sources_leave_nothing(tmp_path: Path, count: int) -> No
         flood = Spoofer(relay.port, [forged(relay), replayed], count)
         owner.thread.start()
         flood.thread.start()
-        rounds = max(PACKETS, int(count / RATE / PACE))
-        new: list[Call] = []
+        new: list[socket.socket] = []
+        number = 0
         try:
-            for number in range(rounds):
+            while flood.thread.is_alive() or number < PACKETS:
                 for call in calls:
                     call.client.send(RTP + number.to_bytes(4, "big"))
                 for call in calls:
                     # In order, every one of them, there and back.
                     assert call.client.recv(4096) == RTP + number.to_bytes(4, "big")
-                if number % (rounds // 5) == 0:
+                if len(new) <= 5 * flood.sent // count:
                     client, check = relay.client(), relay.check()
                     owner.welcome.add(check)
                     client.send(check)
                     assert client.recv(4096) == RTP
-                    new.append(Call(client, b"", ("", 0)))
-                time.sleep(PACE / 4)
-            flood.thread.join(count / RATE + PATIENCE)
+                    new.append(client)
+                number += 1
+                time.sleep(PAUSE)
             assert flood.sent == count
             bad = 'rtcproto_relay_dropped_packets_total{reason="bad_token"}'
             until(lambda: relay.metric(bad) == count / 2, "not all forgeries arrived")
@@ -156,7 +156,9 @@ def test_r2_live_spoofed_sources_leave_nothing(tmp_path: Path, count: int) -> No
                 relay.metric(f'rtcproto_relay_flows{{state="{state}"}}')
                 for state in ("proven", "unproven")
             )
-            assert (proven, unproven) == (CALLS + len(new), 0)
+            # New calls say no more than one word each, so their flows may be over.
+            assert CALLS <= proven <= CALLS + len(new)
+            assert unproven == 0
         finally:
             flood.thread.join(count / RATE + PATIENCE)
             owner.stop()
