@@ -60,6 +60,8 @@ class _Collector:
             {"takeover": total["takeovers_refused"], "full": total["flows_refused"]},
         )
         yield _delay(total)
+        yield from _stream(total)
+        yield from _store(total)
         for name, text in (
             ("restarts", "Workers that ended and were replaced."),
             ("reloads", "Times that keys and transceivers were read again."),
@@ -96,6 +98,58 @@ def _by_reason(name: str, text: str, counts: Mapping[str, int]) -> CounterMetric
     for reason, count in counts.items():
         metric.add_metric([reason], count)
     return metric
+
+
+def _stream(total: Mapping[str, int]) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "rtcproto_relay_tcp_connections", "Connections now.", value=total["stream_connections"]
+    )
+    yield CounterMetricFamily(
+        "rtcproto_relay_tcp_opened", "Connections taken.", value=total["stream_opened"]
+    )
+    yield _by_reason(
+        "rtcproto_relay_tcp_ended",
+        "Connections closed or not taken, by reason.",
+        _with_prefix(total, "stream_end_"),
+    )
+    yield CounterMetricFamily(
+        "rtcproto_relay_tcp_dropped_packets",
+        "Packets dropped because a client reads slowly.",
+        value=total["stream_frames_dropped"],
+    )
+
+
+def _store(total: Mapping[str, int]) -> Iterator[Metric]:
+    up = GaugeMetricFamily(
+        "rtcproto_relay_store_workers", "Workers whose store answers.", labels=["store"]
+    )
+    up.add_metric(["flows"], total["store_up"])
+    up.add_metric(["directory"], total["directory_up"])
+    yield up
+    yield _by_reason(
+        "rtcproto_relay_store_errors",
+        "Exchanges with a store that failed, and what could not be used, by reason.",
+        {
+            "flows": total["store_errors"],
+            "directory": total["directory_errors"],
+            "bad_registration": total["directory_refused"],
+            "command_dropped": total["store_dropped"] + total["commands_dropped"],
+        },
+    )
+    yield CounterMetricFamily(
+        "rtcproto_relay_store_writes", "Records of flows written.", value=total["store_writes"]
+    )
+    found = CounterMetricFamily(
+        "rtcproto_relay_store_lookups", "Flows asked for, by answer.", labels=["answer"]
+    )
+    found.add_metric(["found"], total["store_found"])
+    found.add_metric(["nothing"], max(0, total["store_lookups"] - total["store_found"]))
+    yield found
+    yield CounterMetricFamily(
+        "rtcproto_relay_store_seconds",
+        "Time spent in exchanges with the store.",
+        value=total["store_microseconds"] / 1e6,
+    )
 
 
 def _delay(total: Mapping[str, int]) -> HistogramMetricFamily:

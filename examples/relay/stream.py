@@ -48,6 +48,9 @@ class StreamFace:
         self._clock = clock
         self._leg = StreamLeg(config)
         self._opened = 0
+        # Packets and bytes of payload, inward and outward.
+        self._inward = [0, 0]
+        self._outward = [0, 0]
         # Connection and public address of each client.
         self._open: dict[Address, tuple[socket.socket, Address]] = {}
         self._selector = selectors.DefaultSelector()
@@ -83,6 +86,8 @@ class StreamFace:
         connection = self._open.get(client)
         if connection is None or connection[1] != public:
             return
+        self._outward[0] += 1
+        self._outward[1] += len(payload)
         idle = not self._leg.take(client)
         self._leg.send(client, payload, self._clock())
         if idle:
@@ -112,6 +117,11 @@ class StreamFace:
         ends = {f"stream_end_{reason.name.lower()}": n for reason, n in stats.ends.items()}
         return {
             **ends,
+            "tcp_packets_inward": self._inward[0],
+            "tcp_bytes_inward": self._inward[1],
+            "tcp_packets_outward": self._outward[0],
+            "tcp_bytes_outward": self._outward[1],
+            "stream_connections": stats.connections,
             "stream_opened": self._opened,
             "stream_frames_dropped": stats.frames_dropped,
         }
@@ -158,6 +168,8 @@ class StreamFace:
         for packet in self._leg.receive(client, data, now):
             routed = self._core.route_outside(packet, client, public, now)
             if routed is not None:
+                self._inward[0] += 1
+                self._inward[1] += len(packet)
                 self._send_inside(*routed)
             if not self._leg.judge(client, routed is not None, now):
                 return

@@ -20,7 +20,16 @@ from rtcproto.datagram import Address, Datagram
 from rtcproto.errors import UsageError
 from rtcproto.ice import Credentials, IceConfig, IceLite
 from rtcproto.ice.memory import MAX_ANSWERS
-from rtcproto.relay import Drop, RelayConfig, RelayCore
+from rtcproto.relay import (
+    Drop,
+    LookUpFlow,
+    RelayConfig,
+    RelayCore,
+    StreamConfig,
+    StreamLeg,
+    build_frame,
+)
+from rtcproto.relay.recovery import MAX_LOOKUP_RATE
 from rtcproto.routing import (
     EncipheredTokenCodec,
     Entry,
@@ -349,6 +358,71 @@ def test_r2_full() -> None:
     """Both floods with 1,000,000 sources, 100 live calls and 50 new ones."""
     exhaust_with_bad_tokens(1_000_000)
     exhaust_with_a_replay(1_000_000)
+
+
+def exhaust_the_store(sources: int) -> None:
+    """Every source sends media that belongs to no flow, to a relay with a store that is slow."""
+    config = RelayConfig(publics=frozenset((PUBLIC,)), own=frozenset((INSIDE,)), recovery=True)
+    relay = RelayCore(config, CODEC, StaticDirectory({(0, 1): Entry(FIRST)}))
+    for n in range(100):
+        relay.route_inside(encode_header(("192.0.2.7", 1000 + n), PUBLIC) + RTP, FIRST, 0.0)
+    relay.next_commands()
+    questions = lost = 0
+    for n in range(sources):
+        now = 20.0 * n / sources
+        assert relay.route_outside(RTP, client_address(n), PUBLIC, now) is None
+        if n % max(1, sources // 1000) == 0:
+            relay.handle_timer(now)
+            questions += sum(isinstance(c, LookUpFlow) for c in relay.next_commands())
+            k = n % 100
+            routed = relay.route_outside(RTP, ("192.0.2.7", 1000 + k), PUBLIC, now)
+            lost += routed is None or routed[1] != FIRST
+            relay.route_inside(encode_header(("192.0.2.7", 1000 + k), PUBLIC) + RTP, FIRST, now)
+    assert lost == 0
+    assert 0 < questions <= min(sources, 21 * MAX_LOOKUP_RATE)
+    relay.handle_timer(21.0)
+    assert len(relay.flows) == 100
+    assert relay.datagrams_to_send() == []
+
+
+def test_r2_spoofed_media_does_not_reach_the_store() -> None:
+    """Anybody can invent clients: few questions are asked, nothing is kept (5,000 sources)."""
+    exhaust_the_store(5_000)
+
+
+@pytest.mark.threats
+def test_r2_spoofed_media_does_not_reach_the_store_full() -> None:
+    """The same with 1,000,000 sources and 100 live flows."""
+    exhaust_the_store(1_000_000)
+
+
+def test_r2_slow_and_many_connections() -> None:
+    """TCP from many hosts: silent, slow and endless ones are closed, callers stay connected."""
+    config = StreamConfig(max_connections=300, max_per_host=8)
+    leg = StreamLeg(config)
+    callers = [(f"192.0.2.{n}", 5) for n in range(100)]
+    for caller in callers:
+        assert leg.connected(caller, 0.0)
+        assert leg.receive(caller, build_frame(CHECK), 0.0) == [CHECK]
+        assert leg.judge(caller, True, 0.0)
+    taken = 0
+    for n in range(20_000):
+        now = 60.0 * n / 20_000
+        attacker = client_address(n * 131)
+        leg.handle_timer(now)
+        if leg.connected(attacker, now):
+            taken += 1
+            # One byte of a frame that never ends; every other one says nothing at all.
+            leg.receive(attacker, b"\0" * (n & 1), now)
+        assert len(leg) <= config.max_connections
+        if n % 100 == 0:
+            for caller in callers:
+                assert leg.send(caller, RTP, now)
+                leg.wrote(caller, len(leg.take(caller)))
+        assert not set(leg.connections_to_close()) & set(callers)
+    assert taken > 1000
+    leg.handle_timer(66.0)
+    assert len(leg) == len(callers)
 
 
 # R3
@@ -773,3 +847,41 @@ def test_r15_forged_headers_do_not_touch_a_flow() -> None:
     assert fleet.relay.datagrams_to_send() == []
     assert fleet.relay.next_events() == []
     assert fleet.relay.owner_of(VICTIM, PUBLIC) == FIRST
+
+
+def test_r15_forged_headers_at_an_upstream_face() -> None:
+    """From strangers, from transceivers, nested three deep, truncated: 0 packets out, 0 flows."""
+    face, above = ("10.0.0.100", 4100), ("10.0.9.1", 4000)
+    config = RelayConfig(
+        publics=frozenset((PUBLIC,)),
+        own=frozenset((INSIDE,)),
+        upstream_face=face,
+        upstreams=("10.0.9.0/24", "10.0.0.1/32"),
+    )
+    relay = RelayCore(config, CODEC, StaticDirectory({(0, 1): Entry(FIRST), (0, 2): Entry(SECOND)}))
+    other = ("203.0.113.2", 3478)
+    header, outer = encode_header(VICTIM, other), encode_header(above, face)
+    whole = header + CHECK
+    for data in (whole, header + RTP, header, outer + whole, *(whole[:n] for n in range(60))):
+        for source in (VICTIM, FIRST, SECOND, PUBLIC, INSIDE, face, ("10.0.8.1", 4000)):
+            relay.receive_outside(data, source, face, 0.0)
+    # From a believed relay: what is malformed, and what claims to be one of us.
+    for data in (outer + whole, outer + header + whole, b"", CHECK, RTP, header):
+        relay.receive_outside(data, above, face, 0.0)
+    for client, public in ((FIRST, other), (INSIDE, other), (face, other), (VICTIM, PUBLIC)):
+        relay.receive_outside(encode_header(client, public) + CHECK, above, face, 0.0)
+    for length in range(60):
+        relay.receive_outside(whole[:length], above, face, 0.0)
+    assert relay.datagrams_to_send() == []
+    # From owners: answers for relays that are none, or through us to ourselves.
+    for via in (VICTIM, SECOND, INSIDE, face, ("10.0.8.1", 4000)):
+        relay.receive_inside(encode_header(via, face) + header + RTP, FIRST, 0.0)
+    for data in (outer, outer + RTP, outer + header + header + RTP, outer + header[:30]):
+        relay.receive_inside(data, FIRST, 0.0)
+    relay.receive_inside(outer + header + RTP, ("10.0.0.66", 9000), 0.0)
+    assert relay.datagrams_to_send() == []
+    assert relay.flows == {}
+    # The stage is right: the same from the right hosts does pass.
+    relay.receive_outside(whole, above, face, 0.0)
+    relay.receive_inside(outer + header + RTP, FIRST, 0.0)
+    assert len(relay.datagrams_to_send()) == 2
