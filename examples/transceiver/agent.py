@@ -53,7 +53,7 @@ from examples.transceiver.realtime.commands import (
     UpdateSession,
 )
 from examples.transceiver.realtime.dialogue import Dialogue
-from examples.transceiver.ticker import Ticker
+from examples.transceiver.ticker import TICK, Ticker
 from examples.transceiver.turns import (
     IdleTimeout,
     SpeechStarted,
@@ -136,7 +136,7 @@ class Agent:
         self._over: Over | None = None
         self._outlet = Outlet(call, self.counters)
         self._ear = Ear()
-        self._playout = Playout()
+        self._playout = Playout(TICK)
         # What the backend emitted and is not told to the dialogue yet.
         self._emitted: deque[BackendEvent] = deque()
         # Not before there is a backend to be told.

@@ -15,6 +15,7 @@ never faster: nothing is dropped, and no more than `CATCH_UP` of audio leaves at
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TypeAlias
 
@@ -45,6 +46,9 @@ MAX_QUEUED = 600 * _RATE
 
 # Bytes of a packet that a session sends at most.
 MAX_PACKET = 1150
+
+# How close to a point of the grid a time may be to be that point, in steps of the grid.
+_SAME = 1e-3
 
 # A deadline is due if it is less than this away, seconds: one sample.
 _EPSILON = 1 / _RATE
@@ -89,10 +93,15 @@ class _Response:
 
 
 class Playout:
-    """What waits to be heard in one call. `lateness` counts seconds that packets left late."""
+    """What waits to be heard in one call. `lateness` counts seconds that packets left late.
+
+    `grid` is that of whoever serves the deadlines, seconds: an answer begins on one of its
+    points, so that its later packets are due when somebody looks.
+    """
 
     __slots__ = (
         "_events",
+        "_grid",
         "_next",
         "_queued",
         "_responses",
@@ -101,7 +110,8 @@ class Playout:
         "lateness",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, grid: float = 0.0) -> None:
+        self._grid = grid
         self._responses: deque[_Response] = deque()
         # When the packet before is over, and the timestamp that follows it.
         self._next: float | None = None
@@ -234,12 +244,16 @@ class Playout:
     def _place(self, now: float) -> tuple[int, bool]:
         """The timestamp of a packet that leaves now, and whether it comes after a gap."""
         if self._next is None:
-            self._next = now
+            self._next = self._point(now)
             return self._timestamp, True
-        behind = now - self._next
+        behind = self._point(now) - self._next
         if behind <= CATCH_UP:
             return self._timestamp, False
         # In whole milliseconds: every duration of an Opus packet but 2.5 ms is.
         self._timestamp += round(behind * 1000) * 48
-        self._next = now
+        self._next = self._point(now)
         return self._timestamp, True
+
+    def _point(self, now: float) -> float:
+        """The point of the grid that was served at `now`, or a little before it."""
+        return math.floor(now / self._grid + _SAME) * self._grid if self._grid else now

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -253,3 +255,22 @@ def test_levels_travel_with_their_packets() -> None:
     playout.begin("a")
     playout.add("a", FRAME, 0.0, 33)
     assert [frame.level for frame in playout.handle_timer(0.0)] == [33]
+
+
+def test_an_answer_keeps_to_the_grid() -> None:
+    """Served a little behind each point of the grid, only the first packet waits for one."""
+    playout = Playout(0.005)
+    playout.begin("a")
+    for _ in range(50):
+        playout.add("a", FRAME, 100.0012)
+    slots = []
+    for _ in range(50):
+        deadline = playout.get_timer()
+        assert deadline is not None
+        slot = math.ceil(deadline / 0.005 - 1e-3)
+        slots.append(slot)
+        assert len(playout.handle_timer(slot * 0.005 + 0.0007)) == 1
+    assert slots == list(range(20_001, 20_001 + 200, 4))
+    quantile = playout.lateness.quantile(0.95)
+    assert quantile is not None
+    assert quantile < 0.001
