@@ -2435,6 +2435,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _VOICE,
+        "decoding for levels has a rate",
+        "examples/transceiver/ear.py",
+        "        if now - self._measured[0] >= MEASURE_INTERVAL:\n",
+        "        if True:\n",
+        ("tests/examples/test_ear.py::test_a_flood_without_levels_costs_no_flood_of_decoding",),
+    ),
+    Guard(
+        _VOICE,
         "events that wait for a client have a limit",
         "examples/transceiver/outlet.py",
         "if self._call.buffered_amount(channel) > MAX_BACKLOG:",

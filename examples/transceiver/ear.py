@@ -6,6 +6,7 @@ speaks, `InputBuffer` keeps what may become a turn; this joins them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ from rtcproto.opus import samples_per_packet
 
 __all__ = ["MAX_TURNS", "Ear"]
 
+# Seconds between two packets that are decoded for their level; one that comes sooner
+# is as loud as the one before. Decoding costs thirty times what a packet costs else, and
+# a client decides whether it sends levels, and how many packets.
+MEASURE_INTERVAL = 0.005
+
 # Committed turns that are kept for an answer: the newest, and one that comes meanwhile.
 MAX_TURNS = 2
 
@@ -25,7 +31,7 @@ MAX_TURNS = 2
 class Ear:
     """One caller, heard."""
 
-    __slots__ = ("_buffer", "_detecting", "_detector", "_line", "_meter", "_turns")
+    __slots__ = ("_buffer", "_detecting", "_detector", "_line", "_measured", "_meter", "_turns")
 
     def __init__(self) -> None:
         self._line = TimeLine()
@@ -33,6 +39,8 @@ class Ear:
         self._detector = TurnDetector(None)
         self._detecting = False
         self._meter: LevelMeter | None = None
+        # When that was last used, and what it said.
+        self._measured: tuple[float, int | None] = (-math.inf, None)
         # By item, what may be answered yet.
         self._turns: dict[str, Turn] = {}
 
@@ -58,9 +66,7 @@ class Ear:
         position = self._line.place(event.ssrc, event.timestamp, duration, now)
         level = event.level
         if level is None and self._detecting:
-            if self._meter is None:
-                self._meter = LevelMeter()
-            level = self._meter.level_of(event.payload)
+            level = self._measure(event.payload, now)
         frame = AudioFrame(event.payload, position, duration, level, event.voice)
         self._buffer.add(frame)
         self._detector.receive(frame, now)
@@ -130,3 +136,12 @@ class Ear:
     def get_timer(self) -> float | None:
         """When to call `handle_timer` at the latest, or None."""
         return self._detector.get_timer()
+
+    # Private
+
+    def _measure(self, payload: bytes, now: float) -> int | None:
+        if self._meter is None:
+            self._meter = LevelMeter()
+        if now - self._measured[0] >= MEASURE_INTERVAL:
+            self._measured = now, self._meter.level_of(payload)
+        return self._measured[1]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from examples.transceiver.ear import MAX_TURNS, Ear
 from examples.transceiver.frames import MAX_BUFFERED
+from examples.transceiver.meter import LevelMeter
 from examples.transceiver.turns import SpeechStarted, SpeechStopped, TurnEvent
 from rtcproto.events import AudioReceived
 
@@ -94,6 +97,28 @@ def test_levels_are_measured_only_for_turns() -> None:
     assert talk.ear._meter is None
     talk.say(None, 20)
     assert talk.ear._meter is not None
+
+
+def test_a_flood_without_levels_costs_no_flood_of_decoding() -> None:
+    """Two hundred packets a second are measured, whatever a client sends."""
+
+    class Meter:
+        measured = 0
+
+        def level_of(self, payload: bytes) -> int | None:
+            """Count, instead of decoding."""
+            self.measured += 1
+            return 25
+
+    ear, meter = Ear(), Meter()
+    ear.configure(VAD)
+    ear._meter = cast(LevelMeter, meter)
+    frames = [
+        ear.hear(AudioReceived(b"\x78", n * 960, n, None, None, False, 1, 0.0), n / 10_000)
+        for n in range(10_000)
+    ]
+    assert 190 <= meter.measured <= 201
+    assert {frame.level for frame in frames if frame is not None} == {25}
 
 
 def test_closing_forgets_everything() -> None:
