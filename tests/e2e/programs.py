@@ -36,8 +36,8 @@ class Server:
 
     With a relay, all that is bound to `host` is the relay's port and the HTTP port: the
     transceiver's own UDP port is on 127.0.0.1. `advertise_port` puts another port of
-    `host` into the answers: that of something in front of the relay. Everybody may call
-    unless there is an `api_key`.
+    `host` into the answers: that of something in front of the relay, or of nothing at all.
+    With `tcp` the relay takes TCP as well. Everybody may call unless there is an `api_key`.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Server:
         max_sessions: int = 1000,
         backend: str = "echo",
         api_key: str | None = None,
+        tcp: bool = False,
     ) -> None:
         self._folder = folder
         self._stack = ExitStack()
@@ -74,6 +75,7 @@ class Server:
         self.udp = (("127.0.0.1" if relay else host), free_port(host))
         # Where clients send media.
         self.public = (host, free_port(host)) if relay else self.udp
+        self.tcp = (host, free_port(host, socket.SOCK_STREAM)) if tcp else None
         self.advertised = (host, advertise_port or self.public[1])
 
     @property
@@ -104,6 +106,8 @@ class Server:
         if self.relayed:
             command += ["--relay", _show(self.advertised), "--relay-network", "127.0.0.0/8"]
             command += ["--keys", str(self._keys)]
+        if self.tcp is not None:
+            command += ["--relay-tcp", _show(self.tcp)]
         self.transceiver = self._stack.enter_context(
             Process([sys.executable, "-m", *command], self._folder / "transceiver.log")
         )
@@ -118,6 +122,8 @@ class Server:
         command += ["--listen", _show(self.public), "--inside", _show(self._inside)]
         command += ["--transceiver", f"0/0={_show(self.udp)}", "--allow-loopback"]
         command += ["--keys", str(self._keys), "--stats", "1"]
+        if self.tcp is not None:
+            command += ["--tcp", _show(self.tcp)]
         self._relay = Process(command, self._folder / f"relay-{self._starts}.log")
         self._relay.wait_for("relay ready")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.browser import Browser, CallReport
 from tests.e2e.network import Namespace
-from tests.e2e.programs import Server
+from tests.e2e.programs import Server, free_port
 
 pytestmark = pytest.mark.browser
 
@@ -33,6 +33,19 @@ def test_call_through_the_relay(browser: Browser, relayed: Server, namespace: Na
     assert "a=ice-lite" in report.answer
     for host in (namespace.host, "127.0.0.1"):
         assert not reachable(namespace, (host, relayed.udp[1])), "the transceiver's own port"
+
+
+def test_call_over_tcp_where_udp_leads_nowhere(
+    browser: Browser, namespace: Namespace, tmp_path: Path
+) -> None:
+    """The UDP port that is advertised does not answer; the call takes the relay's TCP port."""
+    dead = free_port(namespace.host)
+    with Server(tmp_path, namespace.host, tcp=True, advertise_port=dead) as server:
+        report = browser.call(server.url, seconds=5)
+        check(browser, report)
+        assert report.remote() == server.tcp
+        assert f" {dead} typ host" in report.answer
+        server.wait_for_no_sessions()
 
 
 def test_another_signal_is_not_what_came_back(browser: Browser, relayed: Server) -> None:
