@@ -312,12 +312,12 @@ class Association:
 
     def _on_chunk(self, chunk: Chunk, now: float) -> None:
         transfer = self._transfer
-        match chunk:
-            case Sack() | Heartbeat() | HeartbeatAck():
-                if transfer is not None:
-                    transfer.receive(chunk, now)
+        match chunk:  # the most frequent first
             case Data() | ForwardTsn() | ReConfig():
                 if transfer is not None and self._state in _RECEIVING:
+                    transfer.receive(chunk, now)
+            case Sack() | Heartbeat() | HeartbeatAck():
+                if transfer is not None:
                     transfer.receive(chunk, now)
             case InitAck():
                 self._on_init_ack(chunk, now)
@@ -475,7 +475,7 @@ class Association:
         transfer = self._transfer
         if transfer is None or self._state is State.ENDED:
             return
-        if transfer.sender.idle:
+        if self._state is not State.ESTABLISHED and transfer.sender.idle:
             if self._state is State.SHUTDOWN_PENDING:
                 self._state = State.SHUTDOWN_SENT
                 self._send_shutdown(now)
@@ -485,7 +485,8 @@ class Association:
         control, self._control = self._control, []
         for body in transfer.packets(control, now):
             self._writer.write(body)
-        self._events += transfer.next_events()
+        if transfer.has_events:
+            self._events += transfer.next_events()
 
     def _tick(self, now: float) -> float:
         self._now = max(self._now, now)

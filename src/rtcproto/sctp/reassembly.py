@@ -121,7 +121,7 @@ class Reassembly:
             return self._in_order(chunk.stream, chunk.ssn, chunk.ppid, chunk.data, 1, held=False)
         self.entries += 1
         self.held += len(chunk.data)
-        run = self._join(_Run(tsn, chunk))
+        run = self._extend(tsn, chunk) or self._join(_Run(tsn, chunk))
         if run is None:
             return []
         if run.size > self._max_message:
@@ -179,6 +179,26 @@ class Reassembly:
         return names
 
     # Runs
+
+    def _extend(self, tsn: int, chunk: Data) -> _Run | None:
+        """The run before, with this fragment, where nothing follows yet: `_join` for the usual."""
+        run = self._by_last.get(tsn - 1)
+        if (
+            run is None
+            or run.ends
+            or chunk.beginning
+            or run.stream != chunk.stream
+            or run.unordered != chunk.unordered
+            or (run.ssn != chunk.ssn and not run.unordered)
+            or tsn + 1 in self._by_first
+        ):
+            return None
+        self._unlist(run)
+        run.last = tsn
+        run.ends = chunk.ending
+        run.parts.append(chunk.data)
+        run.size += len(chunk.data)
+        return run
 
     def _join(self, run: _Run) -> _Run | None:
         """The run with its neighbours; None if what follows shows that its rest was given up."""

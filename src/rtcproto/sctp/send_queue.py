@@ -136,6 +136,11 @@ class SendQueue:
         """Whether anything of the stream was not cut off yet."""
         return stream in self._buffered
 
+    @property
+    def news(self) -> bool:
+        """Whether `low` or `dropped` has anything."""
+        return bool(self._low or self._dropped)
+
     def low(self) -> list[int]:
         """Drain the streams that fell to their threshold."""
         low, self._low = self._low, []

@@ -15,6 +15,7 @@ from rtcproto.sctp.congestion import CongestionWindow
 from rtcproto.sctp.outstanding import Outstanding
 from rtcproto.sctp.packer import Packer
 from rtcproto.sctp.packet import HEADER_SIZE
+from rtcproto.sctp.pipe import Pipe
 from rtcproto.sctp.rto import RetransmissionTimeout
 from rtcproto.sctp.send_queue import MESSAGE_OVERHEAD, Message, SendQueue
 
@@ -29,8 +30,8 @@ class Sender:
     """What goes out, and when."""
 
     __slots__ = ("_abandoned", "_buffer", "_forced", "_forward_at", "_forwarded", "_full",
-                 "congestion", "failures", "messages", "outstanding", "peer_window", "queue",
-                 "retransmissions", "rto", "timeouts")  # fmt: skip
+                 "congestion", "failures", "messages", "outstanding", "peer_window", "pipe",
+                 "queue", "retransmissions", "rto", "timeouts")  # fmt: skip
 
     def __init__(self, config: SctpConfig, first_tsn: int, peer_window: int) -> None:
         self._buffer = config.send_buffer
@@ -41,6 +42,7 @@ class Sender:
         self.outstanding = Outstanding(first_tsn)
         # It counts chunks, so a packet without its header.
         self.congestion = CongestionWindow(config.mtu - HEADER_SIZE, peer_window)
+        self.pipe = Pipe()
         # The a_rwnd that the peer announced last.
         self.peer_window = peer_window
         # One packet may leave whatever the window says: the first of a fast retransmission.
@@ -62,9 +64,13 @@ class Sender:
 
     @property
     def has_work(self) -> bool:
-        """Whether `fill` could find something to send, if there is room for it."""
+        """Whether `fill` could find something that may leave."""
         outstanding = self.outstanding
-        return not self.queue.empty or outstanding.has_lost or outstanding.must_forward
+        if outstanding.must_forward or self._forced:
+            return True
+        if self.queue.empty and not outstanding.has_lost:
+            return False
+        return outstanding.flight < self.congestion.window
 
     @property
     def charge(self) -> int:
@@ -85,11 +91,16 @@ class Sender:
             return False
         self.failures = 0
         self.peer_window = chunk.a_rwnd
+        last_tsn = self.outstanding.next_tsn - 1
         if outcome.sent_at is not None:
-            self.rto.observe(now - outcome.sent_at)
+            round_trip = now - outcome.sent_at
+            self.rto.observe(round_trip)
+            self.pipe.measured(round_trip)
+            self.congestion.on_round_trip(round_trip, self.outstanding.cumulative, last_tsn)
         if outcome.size:
+            self.pipe.arrived(outcome.size, self.rto.smoothed, now)
             self.congestion.on_acknowledged(outcome.size, outcome.flight_before, outcome.cumulative)
-        if outcome.lost and self.congestion.on_loss(self.outstanding.next_tsn - 1):
+        if outcome.lost and self.congestion.on_loss(last_tsn, self.pipe.size):
             self._forced = True
         self._give_up()
         return outcome.cumulative is not None
@@ -107,6 +118,11 @@ class Sender:
         self.failures += 1
         self.timeouts += 1
         self.rto.back_off()
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether `abandoned` has anything."""
+        return bool(self._abandoned)
 
     def abandoned(self) -> list[int]:
         """Drain the streams of messages that were given up."""

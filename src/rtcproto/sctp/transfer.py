@@ -176,11 +176,26 @@ class Transfer:
             or self.receiver.invalid_stream is not None
         )
 
+    def _is_only_sack(self, control: Sequence[bytes]) -> bool:
+        return (
+            self.receiver.due is Acknowledge.NOW
+            and not (control or self._control or self._resend_request)
+            and self.sender.idle
+            and not self._reset.has_work
+            and self.receiver.invalid_stream is None
+        )
+
     # Outputs
 
     def get_timer(self) -> float | None:
         """The next deadline."""
         return self._timers.next()
+
+    @property
+    def has_events(self) -> bool:
+        """Whether `next_events` has anything: most packets bring nothing to tell."""
+        sender = self.sender
+        return bool(self._events or sender.gave_up or sender.queue.news)
 
     def next_events(self) -> list[SctpEvent]:
         """Drain the events."""
@@ -200,6 +215,10 @@ class Transfer:
         """What leaves now, as packet bodies: `control` chunks first, then our own, then data."""
         if not (control or self._control or self._has_work):
             return []
+        if self._is_only_sack(control):
+            # What nearly every second packet of a receiver is answered with.
+            self._timers.stop(Timer.ACKNOWLEDGE)
+            return [self.receiver.sack().serialize()]
         packer = Packer(self._config.mtu - HEADER_SIZE)
         for chunk in (*control, *self._control):
             packer.add(chunk)
