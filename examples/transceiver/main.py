@@ -7,8 +7,8 @@ Policies chosen here: API keys from a file, or, with `--no-auth`, everybody may 
 token and no source address takes all the places; a full server says so (503); SIGTERM
 lets calls end by themselves for a while; settings come from flags, read once.
 
-A production version would add: metrics, limits that all transceivers share, and a lease
-on its slot in a shared directory.
+A production version would add: metrics, limits that all transceivers share, and slots
+that are handed out instead of configured.
 """
 
 from __future__ import annotations
