@@ -7,10 +7,12 @@ often; the others, and the targets for DTLS itself, use the real one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from rtcproto.config import Entropy
 from rtcproto.dtls import (
+    DataReceived,
     DtlsClosed,
     DtlsCloseReason,
     DtlsConfig,
@@ -28,6 +30,10 @@ __all__ = ["FakeDtls"]
 HELLO = b"\x16\xfe\xfdhello"
 REPLY = b"\x16\xfe\xfdreply"
 GOODBYE = b"\x15\xfe\xfdgoodbye"
+DATA = b"\x17\xfe\xfd"
+
+# Bytes of a record's number and of its tag.
+NUMBER, TAG = 4, 8
 
 RESEND = 0.1
 DEADLINE = 30.0
@@ -49,6 +55,8 @@ class FakeDtls:
         self._client = role is Role.CLIENT
         self._resend: float | None = None
         self._deadline: float | None = None
+        self._sent = 0
+        self._seen: set[bytes] = set()
         self._out: list[bytes] = []
         self._events: list[DtlsEvent] = []
 
@@ -61,7 +69,7 @@ class FakeDtls:
                 self._say_hello(now)
 
     def receive_packet(self, data: bytes, now: float) -> bool:
-        """Exactly the three packets, nothing else."""
+        """Exactly the three packets, and records of data that nobody changed, once each."""
         if data == GOODBYE and self.state is DtlsState.CONNECTED:
             self._end(DtlsCloseReason.PEER_CLOSED)
         elif data == HELLO and not self._client and self.state is not DtlsState.CLOSED:
@@ -70,7 +78,7 @@ class FakeDtls:
         elif data == REPLY and self._client and self.state is DtlsState.HANDSHAKING:
             self._complete()
         else:
-            return False
+            return self._receive_data(data)
         return True
 
     def handle_timer(self, now: float) -> None:
@@ -84,6 +92,14 @@ class FakeDtls:
         """The next of both."""
         deadlines = [time for time in (self._resend, self._deadline) if time is not None]
         return min(deadlines, default=None)
+
+    def send_data(self, data: bytes, now: float) -> None:
+        """One record."""
+        assert self.state in (DtlsState.CONNECTED, DtlsState.CLOSED), "nothing without keys"
+        if self.state is DtlsState.CONNECTED:
+            self._sent += 1
+            number = self._sent.to_bytes(NUMBER, "big")
+            self._out.append(DATA + number + _tag(self._client, number, data) + data)
 
     def close(self, now: float) -> None:
         """Say goodbye."""
@@ -101,6 +117,17 @@ class FakeDtls:
         """Drain."""
         events, self._events = self._events, []
         return events
+
+    def _receive_data(self, record: bytes) -> bool:
+        number, tag = record[3 : 3 + NUMBER], record[3 + NUMBER : 3 + NUMBER + TAG]
+        data = record[3 + NUMBER + TAG :]
+        if self.state is not DtlsState.CONNECTED or not record.startswith(DATA):
+            return False
+        if number in self._seen or tag != _tag(not self._client, number, data):
+            return False
+        self._seen.add(number)
+        self._events.append(DataReceived(data=data))
+        return True
 
     def _say_hello(self, now: float) -> None:
         self._resend = now + RESEND
@@ -123,3 +150,7 @@ class FakeDtls:
         self.state = DtlsState.CLOSED
         self._resend = self._deadline = None
         self._events.append(DtlsClosed(reason=reason))
+
+
+def _tag(by_client: bool, number: bytes, data: bytes) -> bytes:
+    return hashlib.blake2s(number + data, digest_size=TAG, key=b"cs"[by_client:]).digest()

@@ -355,6 +355,18 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "attacked": bytes.fromhex(
                 "01 0a 0c 00 00 8c 09 01 07 05 03 0d 04 01 0d 06 00 09 04 08"
             ),
+            "channels": bytes.fromhex(
+                "00 0f64 0000 03 8f64 0001 03 0f64 0200 01 8f64 0a00 02 0f64 0201 03 03"
+                "0f64 0500 03 08 03 0f64 0000 03 0f64 0200 00 03 8f64 0501 03"
+            ),
+            "channels-lost": bytes.fromhex(
+                "02 0f64 0801 8f64 1000 03 0f64 0200 03 84 08 06 05 03 8f64 0301 02 08 08 03"
+                "0f64 0100 8f64 0100 0f64 0200 02 04 84 08 08 03 8fff 03"
+            ),
+            "channels-forged": bytes.fromhex(
+                "00 0f64 0000 03 0f64 0700 00 03 8f64 0700 08 03 0f64 0700 10 8f64 0700 18 03"
+                "0f64 0700 07 04 13881388 0f64 0200 01 03 08 03"
+            ),
             "moving": bytes.fromhex("00 0e 01 8a 0a 00 80 09 03 03 0a 00 0e 00 08 08 03 0a 00"),
         },
         "srtcp": sealed_control,

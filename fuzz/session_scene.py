@@ -1,17 +1,19 @@
 """A call between two sessions over a network that does what the input says.
 
 The input delivers, drops, repeats, swaps, cuts, corrupts and replays datagrams,
-moves the client to another address, lets it restart ICE, lets time pass, sends audio
-and closes.
+moves the client to another address, lets it restart ICE, lets time pass, sends audio,
+opens, uses and closes data channels, puts anything into DTLS, and closes.
 After every step the scene checks what no network may achieve: audio that was
-not sent, or twice; media to an address that is not the peer's; an end of the
-call that neither side, nor consent, brought about.
+not sent, or twice; messages that were not sent, or on a channel that is not open;
+media to an address that is not the peer's; an end of the call that neither side, nor
+consent, brought about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 from unittest import mock
 
 from fuzz.fake_dtls import FakeDtls
@@ -19,10 +21,11 @@ from fuzz.ops import Script
 from fuzz.samples import NOW, UNIX_TIME, check, entropy, rtp_packet
 from rtcproto import demux
 from rtcproto.config import SessionConfig
+from rtcproto.datachannel import DataChannelClosed, DataChannelMessage, DataChannelOpened
 from rtcproto.datagram import MAX_DATAGRAM_OUT, Address, Datagram
-from rtcproto.dtls import Dtls, Identity
+from rtcproto.dtls import Dtls, DtlsState, Identity
 from rtcproto.errors import UsageError
-from rtcproto.events import AudioReceived, CloseReason, Connected, SessionClosed
+from rtcproto.events import AudioReceived, CloseReason, Connected, Event, SessionClosed
 from rtcproto.sdp import Setup
 from rtcproto.session import Session, transport
 from tests.support.restart import restart
@@ -45,6 +48,17 @@ FORGED = (
     bytes([21, 254, 253]) + bytes(8) + b"\x00\x02\x02\x28",  # a plaintext fatal alert
     bytes([23, 254, 253, 0, 1]) + bytes(6) + b"\x00\x20" + bytes(32),
     bytes([0x80, 203, 0, 1]) + bytes(4),
+)
+
+SIZES = (0, 5, 1200, 9000)
+
+# Packets of SCTP with tags that cannot be right, but for INIT, which needs none.
+_HEAD = b"\x13\x88\x13\x88"
+SCTP = (
+    _HEAD + bytes(8) + b"\x01\x00\x00\x14" + bytes(4) + b"\xff" * 12,
+    _HEAD + bytes(8) + b"\x00\x07\x00\x14" + bytes(16),
+    _HEAD + bytes(8) + b"\x06\x01\x00\x04",
+    b"\x02",
 )
 
 # What may end a call once it is connected.
@@ -72,6 +86,8 @@ class _Side:
         self.incoming: list[tuple[bytes, Address]] = []
         self.sent: set[bytes] = set()
         self.heard: set[bytes] = set()
+        self.said: set[tuple[int, str | bytes]] = set()
+        self.channels: set[int] = set()
         self.connected = False
         self.closed: SessionClosed | None = None
 
@@ -96,8 +112,17 @@ class _Scene:
         self.client = _Side("client", CLIENT, False, Setup.ACTIVE)
         self.history: list[tuple[bytes, Address]] = []
         self.to_stranger = 0
+        # Somebody put into DTLS what no association says: messages may be anything.
+        self.forged = False
         offer = self.client.session.create_offer(self.now)
-        with mock.patch.object(transport, "Dtls", FakeDtls if fake_dtls else Dtls):
+        # The server's and the client's.
+        self.dtls: list[FakeDtls | Dtls] = []
+
+        def make(*arguments: Any) -> FakeDtls | Dtls:
+            self.dtls.append((FakeDtls if fake_dtls else Dtls)(*arguments))
+            return self.dtls[-1]
+
+        with mock.patch.object(transport, "Dtls", make):
             answer = self.server.session.accept_offer(offer, self.now)
             self.client.session.accept_answer(answer, self.now)
         self.settle()
@@ -121,9 +146,21 @@ class _Scene:
                 elif isinstance(event, SessionClosed):
                     side.closed = event
                     _check_end(side, peer)
+                else:
+                    self._check_channels(side, peer, event)
             for datagram in side.session.datagrams_to_send():
                 self._send(side, peer, datagram)
             assert side.closed is None or side.session.get_timer() is None
+
+    def _check_channels(self, side: _Side, peer: _Side, event: Event) -> None:
+        if isinstance(event, DataChannelOpened):
+            assert event.channel not in side.channels, "opened twice"
+            side.channels.add(event.channel)
+        elif isinstance(event, DataChannelMessage):
+            assert event.channel in side.channels, "a message without a channel"
+            assert self.forged or (event.channel, event.data) in peer.said, "nobody said that"
+        elif isinstance(event, DataChannelClosed):
+            side.channels.discard(event.channel)
 
     def _send(self, side: _Side, peer: _Side, datagram: Datagram) -> None:
         assert 0 < len(datagram.data) <= MAX_DATAGRAM_OUT
@@ -181,6 +218,41 @@ class _Scene:
         side.sent.add(payload)
         self.settle()
 
+    def talk(self, side: _Side, number: int, script: Script) -> None:
+        """One thing that an application does with data channels, or an attacker with DTLS."""
+        kind = script.byte()
+        session, now = side.session, self.now
+        channel = script.byte() % 4
+        try:
+            match kind % 8:
+                case 0:
+                    limit = kind >> 4 if kind & 8 else None
+                    session.open_channel("x", now, ordered=not channel & 1, max_retransmits=limit)
+                case 1:
+                    session.open_channel("agreed", now, negotiated=channel)
+                case 2 | 3 | 4:
+                    text = f"{side.address[0]} {number}" + "." * script.pick(SIZES)
+                    message = text if kind & 8 else text.encode()
+                    session.send_message(channel, message, now)
+                    side.said.add((channel, message))
+                case 5:
+                    session.close_channel(channel, now)
+                case 6:
+                    session.set_buffered_amount_low_threshold(channel, script.byte() * 16)
+                case _:
+                    self._put_into_dtls(session, script)
+        except UsageError:
+            return
+        self.settle()
+
+    def _put_into_dtls(self, session: Session, script: Script) -> None:
+        data = script.payload(SCTP)
+        dtls = self.dtls[session is self.client.session]
+        if dtls.state is DtlsState.CONNECTED and data:
+            self.forged = True
+            dtls.send_data(data, self.now)
+            session.handle_timer(self.now)
+
     def restart(self) -> None:
         """The client wants new ICE credentials."""
         if not (self.client.session.closed or self.server.session.closed):
@@ -192,6 +264,7 @@ class _Scene:
 def _check_end(side: _Side, peer: _Side) -> None:
     """A call that was up ends only by its owner, its peer, or lost consent."""
     assert side.closed is not None
+    assert not side.channels, "the session ended before its channels"
     if side.connected:
         assert side.closed.reason in LAWFUL_ENDS, side.closed
     if side.closed.reason is CloseReason.PEER:
@@ -257,5 +330,7 @@ def _act(
                 scene.settle()
             elif choice < 60:
                 scene.restart()
+            else:
+                scene.talk(side, number, script)
         case _:
             pass
