@@ -3,9 +3,11 @@
 What it shows: the realtime interface over HTTP, and an application that gets audio as
 events and answers with audio, without touching a protocol or a codec.
 
-Policies chosen here: API keys from a file, or, with `--no-auth`, everybody may call; no
-token and no source address takes all the places; a full server says so (503); SIGTERM
-lets calls end by themselves for a while; settings come from flags, read once.
+Policies chosen here: callers are answered by the backend that `--backend` names, and by an
+echo if their session names the model `echo`; API keys from a file, or, with `--no-auth`,
+everybody may call; no token and no source address takes all the places; a full server says
+so (503); SIGTERM lets calls end by themselves for a while; settings come from flags, read
+once.
 
 A production version would add: metrics, limits that all transceivers share, and slots
 that are handed out instead of configured.
