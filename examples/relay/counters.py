@@ -23,7 +23,7 @@ DELAY_BOUNDS = (
 # What a worker says about now.
 GAUGES = (
     "flows", "flows_unproven", "heartbeat", "draining", "store_up", "directory_up",
-    "directory_entries", "stream_connections",
+    "directory_entries", "stream_connections", "clients_look_translated",
 )  # fmt: skip
 
 # What only grows. Drops, delays and what other parts of a worker count have names of their own.

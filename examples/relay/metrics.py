@@ -78,6 +78,11 @@ class _Collector:
         yield GaugeMetricFamily(
             "rtcproto_relay_draining", "1 if no new calls are taken.", value=parent["draining"]
         )
+        yield GaugeMetricFamily(
+            "rtcproto_relay_clients_look_translated",
+            "1 if clients seem to arrive under the address of something in between.",
+            value=int(total["clients_look_translated"] > 0),
+        )
 
 
 def exposition(board: Board) -> bytes:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from examples.relay.counters import Row
 from examples.relay.settings import RelaySettings, SettingsError
 from examples.relay.sockets import WorkerSockets
+from examples.relay.translated import AddressCheck
 from examples.relay.worker import Worker
 from rtcproto.datagram import Address
 
@@ -120,6 +121,9 @@ def serve(
     worker = Worker(settings, sockets, own)
     duties = _Duties(worker, settings, row, reload, now)
     worker.add_timer(duties)
+    check = AddressCheck(lambda text: print(f"relay: warning: {text}", file=sys.stderr, flush=True))
+    worker.add_observer(check.observe)
+    worker.add_source(check.values)
     signal.signal(signal.SIGTERM, lambda _number, _frame: duties.drain())
     signal.signal(signal.SIGHUP, lambda _number, _frame: duties.hang_up())
     signal.signal(signal.SIGUSR1, lambda _number, _frame: worker.stop())
