@@ -364,7 +364,7 @@ class SameDecisions(RuleBasedStateMachine):
             assert len(self.rig.decisions) <= len(self.core.flows)
 
 
-SameDecisions.TestCase.settings = hypothesis_settings(max_examples=100, stateful_step_count=20)
+SameDecisions.TestCase.settings = hypothesis_settings(max_examples=50, stateful_step_count=20)
 test_same_decisions = SameDecisions.TestCase
 
 

@@ -27,6 +27,7 @@ from rtcproto.session import Session, transport
 from tests.support.calls import identity
 from tests.support.contract import footprint
 from tests.support.crowd import Caller, Crowd
+from tests.support.living import alive, apart
 
 # Packets that each caller of the state "talking" says.
 SPOKEN = 3
@@ -162,11 +163,7 @@ STATES = [
 ]
 
 
-def alive() -> int:
-    """What a session is made of, as far as it is not freed."""
-    gc.collect()
-    kinds = (Session, IceLite, Dtls, FakeDtls, Engine)
-    return sum(isinstance(value, kinds) for value in gc.get_objects())
+KINDS = (Session, IceLite, Dtls, FakeDtls, Engine)
 
 
 @contextmanager
@@ -194,9 +191,14 @@ def seen(crowd: Crowd) -> Counter[tuple[str, str, bool, bool]]:
 
 def abandon(state: Left, size: int) -> None:
     """Leave sessions in a state, all at once; 60 s later nothing is left of them."""
+    with apart():
+        _abandon(state, size)
+
+
+def _abandon(state: Left, size: int) -> None:
     with mock.patch.object(transport, "Dtls", state.dtls), uncollected():
         crowd = Crowd(size, ice_lite=state.lite, setup=state.setup)
-        before = alive(), footprint(crowd.endpoint)
+        before = alive(*KINDS), footprint(crowd.endpoint)
         state.leave(crowd, size)
         assert seen(crowd) == ({} if state.seen is None else {state.seen: size})
         crowd.silence(60.0)
@@ -212,7 +214,7 @@ def abandon(state: Left, size: int) -> None:
     tables = endpoint._paths.owners, endpoint._by_ufrag, endpoint._entries, endpoint._deadlines
     assert not any(tables)
     crowd.callers.clear()
-    assert alive() == before[0]
+    assert alive(*KINDS) == before[0]
     # Emptied tables of CPython keep their size: three of them, some fifty bytes per session each.
     assert footprint(endpoint) <= before[1] + 4096 + 192 * size
 

@@ -7,7 +7,6 @@ and sessions that nobody ends.
 from __future__ import annotations
 
 import base64
-import gc
 import json
 import logging
 import re
@@ -50,6 +49,7 @@ from tests.support.calls import (
 )
 from tests.support.contract import footprint
 from tests.support.fake_loop import FakeLoop, FakeSocket
+from tests.support.living import alive, apart
 
 # -- K2
 
@@ -603,14 +603,13 @@ STATES = [
 ]
 
 
-def alive(*kinds: type) -> int:
-    """Live objects of some classes."""
-    gc.collect()
-    return sum(isinstance(value, kinds) for value in gc.get_objects())
-
-
 def abandon(leave: Callable[[Scene], None], sessions: int) -> None:
     """Leave sessions in one state; the network is dead from then on."""
+    with apart():
+        _abandon(leave, sessions)
+
+
+def _abandon(leave: Callable[[Scene], None], sessions: int) -> None:
     fields: dict[str, Any] = {"max_sessions": sessions, "max_connecting": sessions}
     session = {"ice_lite": False} if leave is leave_offered else {}
     scene = Scene(session=session, **fields)
