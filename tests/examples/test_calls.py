@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -315,17 +316,19 @@ def test_a_conversation_over_sockets() -> None:
 
 @pytest.mark.live
 def test_calls_in_a_row_leave_nothing() -> None:
-    """Twenty calls, one after the other: no task, no session, no agent is left."""
+    """A hundred calls, one after the other: no task, socket, session or agent is left."""
 
     async def scenario() -> None:
         async with pair() as (server, driver):
             calls = Calls(server, OWNER, Parrot)
-            for _ in range(20):
+            files = len(os.listdir("/proc/self/fd"))
+            for _ in range(100):
                 client = Client(calls, driver)
                 await client.until(lambda client=client: client.saw("session.created"))
                 calls.hang_up(client.call_id)
                 await client.until(lambda client=client: client.closed)
             assert len(calls) == 0
+            assert len(os.listdir("/proc/self/fd")) == files
             assert server.endpoint.endpoint_stats().sessions == 0
             await calls.close()
             assert len(asyncio.all_tasks()) == 1
