@@ -17,9 +17,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-__all__ = ["Namespace", "why_no_namespace"]
+__all__ = ["Namespace", "inside", "why_no_namespace"]
+
+Made = TypeVar("Made")
 
 CLONE_NEWNET = 0x40000000
 
@@ -83,35 +85,37 @@ class Namespace:
 
     def udp_socket(self) -> socket.socket:
         """A UDP socket inside."""
-        return self._inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        return inside(self.name, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
     def listener(self) -> socket.socket:
         """A TCP socket that listens on 127.0.0.1 inside."""
-        return self._inside(lambda: socket.create_server(("127.0.0.1", 0)))
+        return inside(self.name, lambda: socket.create_server(("127.0.0.1", 0)))
 
-    def _inside(self, make: Callable[[], socket.socket]) -> socket.socket:
-        made: list[socket.socket] = []
-        errors: list[OSError] = []
 
-        def work() -> None:
-            # A namespace belongs to a thread; this one does not live to need ours again.
+def inside(namespace: str, make: Callable[[], Made]) -> Made:
+    """What `make` returns when it is called in that namespace."""
+    made: list[Made] = []
+    errors: list[OSError] = []
+
+    def work() -> None:
+        # A namespace belongs to a thread; this one does not live to need ours again.
+        try:
+            handle = os.open(Path("/run/netns", namespace), os.O_RDONLY)
             try:
-                handle = os.open(Path("/run/netns", self.name), os.O_RDONLY)
-                try:
-                    if _libc.setns(handle, CLONE_NEWNET):
-                        raise OSError(ctypes.get_errno(), "setns failed")
-                finally:
-                    os.close(handle)
-                made.append(make())
-            except OSError as error:
-                errors.append(error)
+                if _libc.setns(handle, CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns failed")
+            finally:
+                os.close(handle)
+            made.append(make())
+        except OSError as error:
+            errors.append(error)
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        if errors:
-            raise errors[0]
-        return made[0]
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return made[0]
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

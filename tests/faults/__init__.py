@@ -1,0 +1,1 @@
+"""Faults in a fleet of separate hosts, with real calls across them: `python -m tests.faults`."""
