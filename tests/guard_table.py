@@ -30,6 +30,7 @@ _STUN = "STUN and ICE"
 _DTLS = "DTLS"
 _SRTP = "SRTP, RTP and RTCP"
 _SCTP = "SCTP"
+_CHANNELS = "Data channels"
 _SDP = "Session descriptions"
 _RELAY = "Routing and relay"
 _SESSION = "Session"
@@ -43,6 +44,9 @@ _T_AGENT = "tests/threats/test_ice_agent.py"
 _T_SRTP = "tests/threats/test_srtp.py"
 _T_RELAY = "tests/threats/test_relay.py"
 _T_SCTP = "tests/threats/test_sctp.py"
+_T_CHANNELS = "tests/threats/test_channels.py"
+_DATA = "tests/session/test_data.py"
+_MANAGER = "tests/datachannel/test_manager.py"
 _T_SDP = "tests/threats/test_sdp.py"
 _T_STUN = "tests/threats/test_stun.py"
 _T_RTCP = "tests/threats/test_rtcp_opus.py"
@@ -2005,6 +2009,146 @@ GUARDS: tuple[Guard, ...] = (
         "if self.charge + len(message.data) + MESSAGE_OVERHEAD > self._buffer:",
         "if False:",
         ("tests/sctp/test_sender.py::test_the_buffer_is_a_limit",),
+    ),
+    Guard(
+        _SCTP,
+        "a FORWARD-TSN was agreed on",
+        "sctp/transfer.py",
+        "                if self.agreement.features & Feature.FORWARD_TSN:\n",
+        "                if True:\n",
+        ("tests/sctp/test_transfer.py::test_what_was_not_agreed_on",),
+    ),
+    Guard(
+        _SCTP,
+        "a FORWARD-TSN leads to where somebody can be",
+        "sctp/receiver.py",
+        "if not tracker.cumulative < tsn <= tracker.cumulative + MAX_AHEAD:",
+        "if tsn <= tracker.cumulative:",
+        ("tests/sctp/test_receiver.py::test_c4_a_jump_beyond_the_window",),
+    ),
+    Guard(
+        _SCTP,
+        "a window never holds more than it held",
+        "sctp/congestion.py",
+        "max(half, min(pipe, self.window))",
+        "max(half, pipe)",
+        ("tests/sctp/test_congestion.py::test_a_loss_without_a_queue_costs_what_the_queue_holds",),
+    ),
+    # -- Data channels
+    Guard(
+        _CHANNELS,
+        "SCTP is not looked at before the session is connected",
+        "session/data.py",
+        "            if self._started:\n",
+        "            if True:\n",
+        (f"{_DATA}::TestPlane::test_nothing_is_taken_before_the_start",),
+    ),
+    Guard(
+        _CHANNELS,
+        "packets that wait for that",
+        "session/data.py",
+        "            elif len(self._early) < MAX_EARLY_PACKETS:\n",
+        "            else:\n                self._early.append(packet)\n                continue\n            if False:\n",
+        (f"{_T_CHANNELS}::test_c1_what_overtakes_the_end_of_the_set_up_is_bounded",),
+    ),
+    Guard(
+        _CHANNELS,
+        "the association begins once the session is connected",
+        "session/planes.py",
+        "        if path is None or profile is None or self.connected is not None:\n",
+        "        if self.data is not None:\n            self.data.start(now)\n        if path is None or profile is None or self.connected is not None:\n",
+        (f"{_T_CHANNELS}::test_c1_sctp_before_dtls",),
+    ),
+    Guard(
+        _CHANNELS,
+        "answers that wait for room",
+        "session/data.py",
+        "        self._waiting = commands[:MAX_WAITING_COMMANDS]\n",
+        "        self._waiting = commands\n",
+        (f"{_DATA}::TestPlane::test_answers_wait_while_the_buffer_is_full",),
+    ),
+    Guard(
+        _CHANNELS,
+        "nothing overtakes what waits for room",
+        "session/data.py",
+        "        if self._waiting:\n            raise BufferFull",
+        "        if False:\n            raise BufferFull",
+        (f"{_DATA}::TestPlane::test_nothing_overtakes_an_open_that_waits",),
+    ),
+    Guard(
+        _CHANNELS,
+        "the end of the association closes its channels, and no more",
+        "session/data.py",
+        "            case AssociationClosed():\n                self.close()\n",
+        "            case AssociationClosed():\n                pass\n",
+        (f"{_DATA}::TestSessions::test_an_association_that_ends_leaves_the_call_up",),
+    ),
+    Guard(
+        _CHANNELS,
+        "no channel on an association that is over",
+        "session/data.py",
+        "        if self._over:\n",
+        "        if False:\n",
+        (f"{_DATA}::TestSessions::test_an_association_that_ends_leaves_the_call_up",),
+    ),
+    Guard(
+        _CHANNELS,
+        "channels of one session",
+        "datachannel/manager.py",
+        "        if len(self._channels) >= MAX_CHANNELS:\n            self._reject",
+        "        if False:\n            self._reject",
+        (
+            f"{_T_CHANNELS}::test_c7_a_peer_that_opens_many_channels",
+            f"{_MANAGER}::TestPeerMisbehaves::test_c7_open_on_every_stream",
+        ),
+    ),
+    Guard(
+        _CHANNELS,
+        "a peer opens channels of its own parity",
+        "datachannel/manager.py",
+        "        if stream % 2 == self._first or stream > MAX_STREAM:\n",
+        "        if stream > MAX_STREAM:\n",
+        (f"{_MANAGER}::TestPeerMisbehaves",),
+    ),
+    Guard(
+        _CHANNELS,
+        "a channel that exists is not opened again",
+        "datachannel/manager.py",
+        """            self._reject("open_twice")\n            return\n""",
+        """            self._reject("open_twice")\n""",
+        (f"{_MANAGER}::TestPeerMisbehaves",),
+    ),
+    Guard(
+        _CHANNELS,
+        "no message without a channel",
+        "datachannel/manager.py",
+        "        if channel is None or channel.theirs_reset:\n",
+        "        if channel is None:\n",
+        (f"{_MANAGER}::test_messages_end_with_the_peers_side",),
+    ),
+    Guard(
+        _CHANNELS,
+        "the peer's limit on messages of a channel",
+        "datachannel/manager.py",
+        "        if self._max_message_size and len(payload) > self._max_message_size:\n",
+        "        if False:\n",
+        (f"{_MANAGER}::test_the_peers_message_size_is_honoured",),
+    ),
+    Guard(
+        _CHANNELS,
+        "lengths of label and protocol fit the message",
+        "datachannel/dcep.py",
+        "    if end != len(data):\n",
+        "    if end > len(data):\n",
+        ("tests/datachannel/test_dcep.py::test_refuses_malformed",),
+    ),
+    Guard(
+        _CHANNELS,
+        "label and protocol have 4 KiB",
+        "datachannel/dcep.py",
+        "    if label_length + protocol_length > MAX_TEXT:\n",
+        "    if False:\n",
+        ("tests/datachannel/test_dcep.py::test_refuses_malformed",),
     ),
     # -- HTTP of the transceiver program
     Guard(

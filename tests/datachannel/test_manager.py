@@ -148,6 +148,18 @@ def test_close_resets_both_directions(link: Link) -> None:
     assert link.client.open_channel(Open()) == channel
 
 
+def test_messages_end_with_the_peers_side() -> None:
+    """RFC 8831 section 6.7: after the reset of its stream a peer says nothing on the channel."""
+    client = ChannelManager(True, 0)
+    client.association_established()
+    client.receive_message(3, PayloadProtocol.DCEP, Open(label="x").serialize())
+    client.streams_reset((3,))
+    client.next_events()
+    client.receive_message(3, PayloadProtocol.STRING, b"late")
+    assert client.next_events() == []
+    assert client.rejected == {"message_without_channel": 1}
+
+
 def test_end_of_the_association_closes_all(link: Link) -> None:
     """Every channel gets its last event."""
     channels = [link.client.open_channel(Open()) for _ in range(3)]

@@ -19,6 +19,7 @@ from rtcproto import (
     SessionClosed,
     UsageError,
 )
+from rtcproto.datachannel import Open
 from rtcproto.dtls import Role
 from rtcproto.sctp import Association, SctpConfig
 from rtcproto.sdp import DataNegotiated
@@ -242,11 +243,13 @@ class TestSessions:
         assert said(call, call.server) == messages
 
 
-def plane(**fields: Any) -> DataPlane:
+def plane(is_client: bool = True, **fields: Any) -> DataPlane:
     """A plane that has not been started."""
     config = attrs.evolve(SctpConfig(), **fields)
     association = Association(config, World(2).entropy("plane"), 0.0)
-    return DataPlane(association, DataNegotiated(mid="1", local_port=5000, remote_port=5000), True)
+    return DataPlane(
+        association, DataNegotiated(mid="1", local_port=5000, remote_port=5000), is_client
+    )
 
 
 class TestPlane:
@@ -283,6 +286,25 @@ class TestPlane:
         assert first.dropped["sctp_full"] > 0
         with pytest.raises(BufferFull):
             first.send_message(1, "x", 0.2)
+
+    def test_nothing_overtakes_an_open_that_waits(self) -> None:
+        """RFC 8832 section 6: a message before its OPEN would be lost; it is refused instead."""
+        first, second = plane(send_buffer=2000), plane(is_client=False)
+        first.start(0.0)
+        second.start(0.0)
+        for _ in range(10):
+            first.receive(second.packets_to_send(), 0.1)
+            second.receive(first.packets_to_send(), 0.1)
+        small = first.open_channel(Open(label="small"), None, 0.2)
+        first.send_message(small, bytes(800), 0.2)
+        large = first.open_channel(Open(label="l" * 1500), None, 0.2)
+        assert first._waiting
+        with pytest.raises(BufferFull):
+            first.send_message(large, "x", 0.2)
+        for _ in range(10):
+            second.receive(first.packets_to_send(), 0.3)
+            first.receive(second.packets_to_send(), 0.3)
+        first.send_message(large, "x", 0.4)
 
     def test_planes_hold_the_data_plane_only_where_it_was_agreed_on(self) -> None:
         """The association that waited for the description goes with it."""
