@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import sys
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from examples.cli import (
 )
 from examples.transceiver.auth import api_keys as parse_api_keys
 from examples.transceiver.backends import BACKENDS
+from examples.transceiver.realtime_ws import codec
+from examples.transceiver.realtime_ws.connection import Upstream
 from examples.transceiver.regions import Regions
 from examples.transceiver.register import Limits
 from rtcproto.datagram import Address
@@ -46,7 +49,8 @@ class Settings:
     routing tokens, None without relays. Without `api_keys` (None) everybody may call.
     `peers` are the HTTP addresses of the cluster's other owners, `proxies` the networks
     whose X-Forwarded-For is believed; `drain_timeout` is how long SIGTERM leaves calls.
-    `backend` is the name of who answers the callers.
+    `backend` is the name of who answers the callers, `upstream` the server that `realtime-ws`
+    asks.
     """
 
     http: Address
@@ -73,6 +77,7 @@ class Settings:
     proxies: tuple[str, ...] = ()
     drain_timeout: float = 0.0
     backend: str = "parrot"
+    upstream: Upstream | None = None
     tls: bool = False
     page: bool = True
     quiet: bool = False
@@ -138,6 +143,7 @@ def parse_arguments(arguments: Sequence[str]) -> Settings:
         proxies=tuple(options.trusted_proxy),
         drain_timeout=float(options.drain_timeout),
         backend=options.backend,
+        upstream=_upstream(options),
         tls=options.tls,
         quiet=options.quiet,
     )
@@ -201,7 +207,13 @@ def _parser() -> LineParser:
         help="how long SIGTERM leaves calls before it ends them (default 30)")  # fmt: skip
     add("--backend", choices=tuple(BACKENDS), default="parrot",
         help="who answers: parrot repeats each turn of the caller (default), echo every"
-        " packet at once")  # fmt: skip
+        " packet at once, realtime-ws asks the server at --backend-url")  # fmt: skip
+    add("--backend-url", type=_websocket, metavar="URL",
+        help="for realtime-ws: ws:// or wss://HOST/v1/realtime")  # fmt: skip
+    add("--backend-key-file", metavar="FILE", help="for realtime-ws: the server's API key")
+    add("--backend-model", metavar="MODEL",
+        help="for realtime-ws: the model of every call (default: what its client asks for)",
+        )  # fmt: skip
     add("--tls", action="store_true", help="HTTPS with a certificate made on the spot")
     add("--quiet", action="store_true", help="log warnings only, not every call")
     return parser
@@ -214,6 +226,47 @@ def _api_keys(path: str) -> list[str]:
         return parse_api_keys(text)
     except ValueError as error:
         raise SettingsError(f"--api-key-file {path}: {error}") from None
+
+
+def _upstream(options: argparse.Namespace) -> Upstream | None:
+    given = options.backend_url, options.backend_key_file, options.backend_model
+    if options.backend != "realtime-ws":
+        if given != (None, None, None):
+            raise SettingsError("--backend-url, -key-file and -model: for --backend realtime-ws")
+        return None
+    if options.backend_url is None:
+        raise SettingsError("--backend realtime-ws: --backend-url is needed too")
+    if not codec.available():
+        raise SettingsError("--backend realtime-ws: it needs PyAV: pip install av")
+    key = None
+    if options.backend_key_file is not None:
+        key = _backend_key(options.backend_key_file)
+        parts = urlsplit(options.backend_url)
+        if parts.scheme == "ws" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            print("warning: --backend-url: ws:// shows the key to the network", file=sys.stderr)
+    return Upstream(url=options.backend_url, key=key, model=options.backend_model)
+
+
+def _backend_key(path: str) -> str:
+    key = read_text_file(path, "--backend-key-file").strip()
+    warn_if_readable(path, "--backend-key-file")
+    # It goes into a header as it is.
+    if not (key.isascii() and key.isprintable() and key and " " not in key):
+        raise SettingsError(f"--backend-key-file {path}: expected one key, on one line")
+    return key
+
+
+def _websocket(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        bare = not (parts.fragment or parts.username or parts.password)
+    except ValueError:
+        usable = bare = False
+    if not (usable and bare):
+        # It is not repeated: there may be a password in it.
+        raise argparse.ArgumentTypeError("expected ws://HOST/v1/realtime or wss://")
+    return text
 
 
 def _peers(pairs: Sequence[tuple[int, str]], own: int) -> dict[int, str]:

@@ -1,0 +1,169 @@
+"""The backend `realtime-ws` with a server of that protocol: real sockets, real speech."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from examples.probe.ogg import read_ogg_opus
+from rtcproto import EndpointConfig, Identity, SessionConfig
+from rtcproto.asyncio import Call, open_endpoint
+from rtcproto.events import AudioReceived, Connected, DataChannelMessage, Event
+from tests.e2e.house import HOST, House
+from tests.support.realtime_server import RealtimeServer
+
+numpy = pytest.importorskip("numpy", reason="numpy is not installed (the extra 'dev')")
+av = pytest.importorskip("av", reason="PyAV is not installed (the extra 'examples')")
+
+pytestmark = pytest.mark.live
+
+KEY = "upstream-key-0123456789"
+SPEECH = read_ogg_opus(
+    (Path(__file__).parent.parent.parent / "examples/media/speech.ogg").read_bytes()
+).packets
+
+# An Opus packet of 20 ms that says nothing, and levels of speech and silence.
+SILENT = b"\xf8\xff\xfe"
+LOUD, QUIET = 25, 127
+
+# Seconds until something that is under way must have happened, on a busy machine.
+PATIENCE = 20.0
+
+
+class Caller:
+    """A client without a browser."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.audio: list[AudioReceived] = []
+        self.call: Call
+        self._channel: int | None = None
+        self._position = 0
+
+    def handle(self, call: Call, event: Event) -> None:
+        """Note what happens."""
+        match event:
+            case Connected():
+                self._channel = call.open_channel("oai-events")
+            case DataChannelMessage():
+                self.events.append(json.loads(event.data))
+            case AudioReceived():
+                self.audio.append(event)
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Return when `condition` holds."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError([event["type"] for event in self.events]) from None
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Send an event."""
+        assert self._channel is not None
+        self.call.send_message(self._channel, json.dumps({"type": kind, **fields}))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The events of one type, in order."""
+        return [event for event in self.events if event["type"] == kind]
+
+    def say(self, packets: tuple[bytes, ...]) -> None:
+        """A turn: speech, and enough silence behind it. Faster than anybody speaks."""
+        said = [(packet, LOUD) for packet in packets] + [(SILENT, QUIET)] * 27
+        for packet, level in said:
+            self.call.send_audio(packet, timestamp=self._position, level=level, voice=level < 50)
+            self._position += 960
+
+    async def connect(self) -> None:
+        """Wait for the channel."""
+        await self.until(lambda: self.of("session.created"))
+
+
+@asynccontextmanager
+async def calling(folder: Path, url: str, *flags: str) -> AsyncIterator[tuple[House, Caller]]:
+    """A transceiver whose backend is the server at `url`, and a caller with a call."""
+    key = folder / "upstream-key"
+    key.touch(mode=0o600)
+    key.write_text(KEY + "\n")
+    settings = ("--no-auth", "--backend=realtime-ws", f"--backend-url={url}")
+    config = SessionConfig(
+        identity=Identity.generate(time.time()),
+        addresses=((HOST, 0),),
+        ice_lite=False,
+        allow_loopback=True,
+    )
+    caller = Caller()
+    async with (
+        House(folder, *settings, f"--backend-key-file={key}", *flags) as house,
+        await open_endpoint(EndpointConfig(session=config), (HOST, 0)) as driver,
+        aiohttp.ClientSession() as http,
+    ):
+        caller.call, sdp = driver.create_offer(caller.handle)
+        headers = {"Content-Type": "application/sdp"}
+        async with http.post(house.url + "/v1/realtime/calls", data=sdp, headers=headers) as answer:
+            assert answer.status == 201
+            caller.call.accept_answer(await answer.text())
+        await caller.connect()
+        yield house, caller
+        assert KEY not in repr(house.transceiver.settings)
+
+
+def loudness(packets: Sequence[bytes]) -> Any:
+    """The loudness of each 20 ms of some packets, decoded."""
+    decoder = av.CodecContext.create("libopus", "r")
+    decoder.layout = "mono"
+    frames = [frame for packet in packets for frame in decoder.decode(av.Packet(packet))]
+    samples = numpy.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(float)
+    return numpy.sqrt((samples[: len(samples) // 960 * 960].reshape(-1, 960) ** 2).mean(axis=1))
+
+
+def likeness(said: Sequence[bytes], heard: Sequence[bytes]) -> float:
+    """How alike the loudness of two recordings is over time, at the best shift: 1 is the same."""
+    one, other = loudness(said), loudness(heard)
+    shifts = range(len(other) - len(one) + 1)
+    return max(float(numpy.corrcoef(one, other[n : n + len(one)])[0, 1]) for n in shifts)
+
+
+def test_speech_comes_back(tmp_path: Path) -> None:
+    """What the caller says goes to the server as samples, and comes back as packets."""
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key=KEY) as server,
+            calling(tmp_path, server.url, "--backend-model=repeater") as (_, caller),
+        ):
+            session = {
+                "instructions": "Repeat.",
+                "audio": {"input": {"transcription": {"model": "any"}}},
+            }
+            caller.tell("session.update", session=session)
+            caller.say(SPEECH[:100])
+            await caller.until(lambda: caller.of("output_audio_buffer.stopped"))
+            assert server.paths == ["/v1/realtime?model=repeater"]
+            told = server.of("session.update")[0]["session"]
+            assert told["instructions"] == "Repeat."
+            assert told["audio"]["input"]["turn_detection"] is None
+            # The turn with its padding and its silence, as samples at 24 kHz.
+            (stopped,) = caller.of("input_audio_buffer.speech_stopped")
+            (turn,) = server.turns
+            assert abs(len(turn) / 48 - stopped["audio_end_ms"]) < 25
+            (done,) = caller.of("response.done")
+            assert done["response"]["status"] == "completed"
+            assert done["response"]["usage"]["output_tokens"] == 4
+            said = done["response"]["output"][0]["content"][0]["transcript"]
+            assert said == "I repeat."
+            (words,) = caller.of("conversation.item.input_audio_transcription.completed")
+            assert words["transcript"] == f"{len(turn)} bytes"
+            heard = [event.payload for event in caller.audio]
+            assert likeness(SPEECH[:100], heard) > 0.9
+
+    asyncio.run(run())
