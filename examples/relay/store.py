@@ -91,12 +91,17 @@ class _Thread:
         self._client = client
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._ready = threading.Event()
         self.is_connected = False
         self.errors = 0
 
     def start(self) -> None:
         """Begin. After a fork, not before: threads do not survive one."""
         self._thread.start()
+
+    def wait_ready(self, seconds: float) -> None:
+        """Return once the store can be used, or cannot; after `seconds` in any case."""
+        self._ready.wait(seconds)
 
     def close(self) -> None:
         """End soon, and wait for that."""
@@ -124,6 +129,7 @@ class _Thread:
             except redis.RedisError:
                 self.is_connected = False
                 self.errors += 1
+                self._ready.set()
                 self._stopping.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -147,7 +153,7 @@ class FlowStore(_Thread):
         self._core = core
         self._wake_worker = wake
         self._clock = clock
-        self._ready = threading.Condition()
+        self._something = threading.Condition()
         self._queue: deque[tuple[Command, float]] = deque()
         self._answers: deque[tuple[FlowKey, Address | None]] = deque(maxlen=MAX_ANSWERS)
         self._counts = dict.fromkeys(
@@ -158,11 +164,11 @@ class FlowStore(_Thread):
     def submit(self, commands: Sequence[Command]) -> None:
         """What the core wants; dropped while the store is down or behind."""
         now = self._clock()
-        with self._ready:
+        with self._something:
             room = MAX_QUEUE - len(self._queue) if self.is_connected else 0
             self._queue.extend((command, now) for command in commands[:room])
             self._counts["store_dropped"] += max(0, len(commands) - room)
-            self._ready.notify()
+            self._something.notify()
 
     def get_timer(self) -> float | None:
         """At once, if there are answers."""
@@ -181,13 +187,14 @@ class FlowStore(_Thread):
     # Private, in the thread
 
     def _wake(self) -> None:
-        with self._ready:
-            self._ready.notify()
+        with self._something:
+            self._something.notify()
 
     def _exchange(self) -> None:
-        with self._ready:
+        self._ready.set()
+        with self._something:
             if not self._queue:
-                self._ready.wait(POLL)
+                self._something.wait(POLL)
             waiting = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
         if not waiting:
             # So that a store that went away is noticed before it is needed.
@@ -287,6 +294,7 @@ class DirectoryReader(_Thread):
                 pipeline.hgetall(OWNERS)
                 (seconds, microseconds), records = pipeline.execute()
             self._read.append((records, seconds + microseconds / 1e6))
+            self._ready.set()
             self._wake_worker()
             # A burst of changes is one read.
             deadline = self._clock() + POLL

@@ -65,6 +65,10 @@ class PublicFace(Face, Protocol):
         ...
 
 
+# Seconds for which a worker that starts lets packets wait for the store: it answers in a few
+# milliseconds, or refuses to; one that does neither is not worth more.
+STORE_PATIENCE = 0.1
+
 # Told of what happened to flows, in order.
 Observer = Callable[[Sequence[FlowEvent], float], None]
 
@@ -165,8 +169,7 @@ class Worker:
 
     def run(self) -> None:
         """Forward until `stop`."""
-        for reader in self._readers:
-            reader.start()
+        self._start_readers()
         tick = self._settings.drain_tick
         clock, sleep = time.monotonic, time.sleep
         with selectors.DefaultSelector() as selector:
@@ -302,6 +305,15 @@ class Worker:
         return self.core.stats().flows
 
     # Private
+
+    def _start_readers(self) -> None:
+        for reader in self._readers:
+            reader.start()
+        # Clients whose packets are waiting would be asked for in vain, and then not again for a
+        # while; and what is found leads nowhere before the directory has been read.
+        until = time.monotonic() + STORE_PATIENCE
+        for reader in self._readers:
+            reader.wait_ready(max(0.0, until - time.monotonic()))
 
     def _empty_wakes(self) -> None:
         try:

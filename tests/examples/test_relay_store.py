@@ -139,8 +139,11 @@ def store_is_up(relay: RelayServer) -> Callable[[], bool]:
 
 
 @pytest.mark.live
-def test_flows_survive_their_relay(server: Server) -> None:
-    """Another relay at the same address forwards at once what only the client sends."""
+def test_flows_survive_their_relay(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another relay at the same address forwards what only the client sends, from the very first
+    packet on: it has found its store before.
+    """
+    monkeypatch.setattr("examples.relay.worker.STORE_PATIENCE", PATIENCE)
     with udp() as owner, udp() as client:
         transceivers = {(0, 1): Entry(owner.getsockname())}
         with running(transceivers=transceivers, redis=server.url) as relay:
@@ -156,7 +159,6 @@ def test_flows_survive_their_relay(server: Server) -> None:
                 assert store.get(flow_name(key)) == f"127.0.0.1:{owner.getsockname()[1]}"
                 assert 30_000 < int(store.pttl(flow_name(key))) < 45_000
         with running(transceivers=transceivers, redis=server.url, listen=[public]) as relay:
-            until(store_is_up(relay))
             client.sendto(RTP, public)
             assert owner.recv(4096) == data[:38] + RTP
             assert not relay.core.is_proven(*key)
@@ -206,6 +208,19 @@ def test_without_its_store_a_relay_is_a_relay(server: Server) -> None:
             until(lambda: not relay.worker.values()["store_up"])
             server.start()
             until(store_is_up(relay))
+
+
+@pytest.mark.live
+def test_a_relay_starts_without_its_store(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that refuses is not waited for, however patient the relay is."""
+    monkeypatch.setattr("examples.relay.worker.STORE_PATIENCE", 10 * PATIENCE)
+    server.kill()
+    with udp() as owner, udp() as client:
+        transceivers = {(0, 1): Entry(owner.getsockname())}
+        with running(transceivers=transceivers, redis=server.url, owners=server.url,
+                     owner_networks=["127.0.0.0/8"]) as relay:  # fmt: skip
+            client.sendto(check(), relay.publics[0])
+            assert owner.recv(4096)[38:] == check()
 
 
 @pytest.mark.live
