@@ -1212,6 +1212,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _RELAY,
+        "a port in a record has five digits",
+        "routing/directory.py",
+        " and len(port) <= 5",
+        "",
+        ("tests/routing/test_directory.py::test_parse_address_refuses",),
+    ),
+    Guard(
+        _RELAY,
         "special addresses in the directory",
         "routing/directory.py",
         "if _is_special(ip) and not any(ip in network for network in allowed):",

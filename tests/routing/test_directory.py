@@ -135,7 +135,8 @@ def test_parse_address(text: str, address: Address) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", ":", "10.0.0.1", "10.0.0.1:", "10.0.0.1:x", "10.0.0.1:65536", "10.0.0.1:-1", "::1:80",
-     "[::1]", "[10.0.0.1]:80", "[::1:80", "localhost:80", "10.0.0.1:\u0664", "10.0.0.1:+1"],
+     "[::1]", "[10.0.0.1]:80", "[::1:80", "localhost:80", "10.0.0.1:\u0664", "10.0.0.1:+1",
+     "10.0.0.1:" + "9" * 5000],
 )  # fmt: skip
 def test_parse_address_refuses(text: str) -> None:
     """Anything else is a ParseError."""

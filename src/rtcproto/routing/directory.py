@@ -193,7 +193,9 @@ def parse_address(text: str) -> Address:
             raise ParseError("address", "brackets are for IPv6")
     elif ":" in host:
         raise ParseError("address", "an IPv6 address with a port is written [address]:port")
-    if not separator or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    # int() refuses thousands of digits with a ValueError of its own.
+    digits = port.isascii() and port.isdigit() and len(port) <= 5
+    if not separator or not digits or int(port) > 65535:
         raise ParseError("address", "expected host:port")
     try:
         return str(ip_address(host)), int(port)
