@@ -2531,6 +2531,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _VOICE,
+        "a late frame moves few others",
+        "examples/transceiver/frames.py",
+        "        if len(later) > MAX_OVERTAKEN:\n",
+        "        if False:\n",
+        ("tests/examples/test_frames.py::test_a_frame_that_many_have_overtaken_is_dropped",),
+    ),
+    Guard(
+        _VOICE,
         "timestamps far ahead are not believed",
         "examples/transceiver/frames.py",
         "            or position > expected + _MAX_AHEAD * _RATE\n",

@@ -11,7 +11,14 @@ from collections import deque
 
 from examples.transceiver.backend import AudioFrame
 
-__all__ = ["MAX_BUFFERED", "MAX_BUFFERED_BYTES", "InputBuffer", "TimeLine", "milliseconds"]
+__all__ = [
+    "MAX_BUFFERED",
+    "MAX_BUFFERED_BYTES",
+    "MAX_OVERTAKEN",
+    "InputBuffer",
+    "TimeLine",
+    "milliseconds",
+]
 
 # Samples per second: the RTP clock of Opus.
 _RATE = 48_000
@@ -36,6 +43,10 @@ MAX_BUFFERED = 60 * _RATE
 # 20 ms and any bit rate that a browser chooses, with what each frame costs beside its bytes.
 MAX_BUFFERED_BYTES = 2 << 20
 _FRAME_COST = 200
+
+# Frames that a late one may have been overtaken by; later ones are dropped. Each is moved to
+# make room: a second of the shortest packets is 400, and who repeats one timestamp has thousands.
+MAX_OVERTAKEN = 400
 
 
 def milliseconds(samples: int) -> int:
@@ -126,9 +137,13 @@ class InputBuffer:
     def add(self, frame: AudioFrame) -> None:
         """Keep a frame, in its place if it is late."""
         frames = self._frames
-        later = []
-        while frames and frames[-1].timestamp > frame.timestamp:
+        later: list[AudioFrame] = []
+        while frames and frames[-1].timestamp > frame.timestamp and len(later) <= MAX_OVERTAKEN:
             later.append(frames.pop())
+        if len(later) > MAX_OVERTAKEN:
+            frames.extend(reversed(later))
+            self.dropped += 1
+            return
         frames.append(frame)
         frames.extend(reversed(later))
         self._samples += frame.duration

@@ -9,6 +9,7 @@ from examples.transceiver.backend import AudioFrame
 from examples.transceiver.frames import (
     MAX_BUFFERED,
     MAX_BUFFERED_BYTES,
+    MAX_OVERTAKEN,
     InputBuffer,
     TimeLine,
 )
@@ -124,6 +125,20 @@ def test_late_frames_are_put_in_order() -> None:
     for n in (0, 3, 1, 4, 2):
         buffer.add(frame(n * FRAME))
     assert [f.timestamp // FRAME for f in buffer.take(None, None)] == [0, 1, 2, 3, 4]
+
+
+def test_a_frame_that_many_have_overtaken_is_dropped() -> None:
+    """Making room for a late frame moves a bounded number, whatever a client's timestamps do."""
+    buffer = InputBuffer()
+    buffer.add(frame(0))
+    for _ in range(MAX_OVERTAKEN):
+        buffer.add(frame(2 * FRAME))
+    buffer.add(frame(FRAME))
+    assert (len(buffer), buffer.dropped) == (MAX_OVERTAKEN + 2, 0)
+    buffer.add(frame(FRAME - 1))
+    assert (len(buffer), buffer.dropped) == (MAX_OVERTAKEN + 2, 1)
+    times = [each.timestamp for each in buffer.take(None, None)]
+    assert times == [0, FRAME, *[2 * FRAME] * MAX_OVERTAKEN]
 
 
 def test_trimming_forgets_what_ended() -> None:
