@@ -27,8 +27,9 @@ Event = dict[str, Any]
 class RealtimeServer:
     """`async with RealtimeServer() as server:` serves at `server.url`.
 
-    Started again it is at the same one. `key` is what a client has to have. `hold` stops responses after so many pieces, until
-    they are cancelled or the connection ends. `deaf` is set while it reads nothing.
+    Started again it is at the same one. `key` is what a client has to have. `hold` stops
+    responses after so many pieces, until they are cancelled or the connection ends. While
+    `hears` is not set it reads nothing.
     """
 
     def __init__(self, *, key: str | None = None, hold: int | None = None) -> None:

@@ -123,7 +123,7 @@ class Memory:
     def understood(self, item_id: str, words: str) -> None:
         """What the caller said is known in words."""
         entry = self._entries.get(item_id)
-        if entry is not None and entry.turn is not None:
+        if entry is not None and entry.item.get("role") == "user":
             entry.item = with_transcript(entry.item, words)
 
     def heard(self, item_id: str, audio_end_ms: int) -> list[Piece]:
