@@ -73,8 +73,9 @@ def network(text: str) -> str:
 
 def redis_url(text: str) -> str:
     """Argument type: the address of a Redis server; a password in it is not repeated."""
-    parts = urlsplit(text)
     try:
+        # It refuses some by a ValueError, and argparse would quote `text` then.
+        parts = urlsplit(text)
         good = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
     except ValueError:
         good = False

@@ -1220,6 +1220,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _RELAY,
+        "records in the store may be no text",
+        "examples/relay/store.py",
+        '            encoding_errors="replace",\n',
+        "",
+        ("tests/examples/test_relay_store.py::test_what_is_no_text_can_be_read",),
+    ),
+    Guard(
+        _RELAY,
         "special addresses in the directory",
         "routing/directory.py",
         "if _is_special(ip) and not any(ip in network for network in allowed):",

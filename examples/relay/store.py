@@ -70,13 +70,16 @@ def connect(url: str) -> redis.Redis:
         return redis.Redis.from_url(
             url,
             decode_responses=True,
+            # What is not UTF-8 becomes a text that nothing takes for a record.
+            encoding_errors="replace",
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             # Whoever calls us backs off; doubling that here would hide it.
             retry=None,
         )
-    except ValueError as error:
-        raise SettingsError(f"redis: {error}") from None
+    except ValueError:
+        # The error's own text may quote a part of the address, and so of the password.
+        raise SettingsError("redis: not an address like redis://HOST:PORT") from None
 
 
 def flow_name(key: FlowKey) -> str:

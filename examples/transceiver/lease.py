@@ -60,6 +60,8 @@ class Registration:
         client = redis.asyncio.Redis.from_url(
             self._url,
             decode_responses=True,
+            # Somebody else's record in our place may be anything.
+            encoding_errors="replace",
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             retry=None,

@@ -18,7 +18,7 @@ import redis
 from examples.cli import SettingsError
 from examples.relay.server import RelayServer
 from examples.relay.settings import RelaySettings, parse_arguments
-from examples.relay.store import MAX_QUEUE, OWNERS, FlowStore, connect, flow_name
+from examples.relay.store import CHANGED, MAX_QUEUE, OWNERS, FlowStore, connect, flow_name
 from examples.transceiver.lease import Registration
 from rtcproto import stun
 from rtcproto.datagram import Address
@@ -175,7 +175,8 @@ def test_the_store_leads_nowhere_else(server: Server) -> None:
         transceivers = {(0, 1): Entry(owner.getsockname())}
         with running(transceivers=transceivers, redis=server.url) as relay:
             until(store_is_up(relay))
-            values = (f"127.0.0.1:{elsewhere.getsockname()[1]}", "nonsense", "")
+            values = (f"127.0.0.1:{elsewhere.getsockname()[1]}", "nonsense", "", b"\xff\xfe",
+                      f"127.0.0.1:{'9' * 5000}")  # fmt: skip
             with server.client() as store:
                 for value in values:
                     with udp() as client:
@@ -183,7 +184,7 @@ def test_the_store_leads_nowhere_else(server: Server) -> None:
                         store.set(name, value)
                         client.sendto(RTP, relay.publics[0])
             until(lambda: relay.worker.values()["store_lookups"] == len(values))
-            until(lambda: relay.core.stats().drops.get(Drop.NO_FLOW, 0) == 3)
+            until(lambda: relay.core.stats().drops.get(Drop.NO_FLOW, 0) == len(values))
             elsewhere.setblocking(False)
             with pytest.raises(BlockingIOError):
                 elsewhere.recv(4096)
@@ -235,6 +236,11 @@ def test_transceivers_register_and_move(server: Server) -> None:
 
         fields = {"owners": server.url, "owner_networks": ["127.0.0.0/8"]}
         with running(**fields) as relay:
+            with server.client() as store:
+                # Records and messages that are no text at all change nothing.
+                store.hset(OWNERS, mapping={b"\xff": b"\xff", "0/2": f"127.0.0.1:{'9' * 5000}@0 1"})
+                store.publish(CHANGED, b"\xff")
+            until(lambda: relay.worker.values()["directory_refused"])
             register(first.getsockname(), 0)
             until(lambda: relay.worker.values()["directory_entries"])
             client.sendto(check(), relay.publics[0])
@@ -262,7 +268,10 @@ def test_registration(server: Server) -> None:
         entry = Entry(("10.0.0.7", 9000), 3)
         loop = asyncio.get_running_loop()
         with server.client() as store:
+            # Whatever is in its place, a transceiver takes it.
+            store.hset(OWNERS, "2/7", b"\xff ")
             async with Registration(server.url, (2, 7), entry) as registration:
+                await loop.run_in_executor(None, until, lambda: registration.is_registered)
                 for _ in range(2):
                     await loop.run_in_executor(None, until, lambda: store.hget(OWNERS, "2/7"))
                     value = str(store.hget(OWNERS, "2/7"))
@@ -273,6 +282,22 @@ def test_registration(server: Server) -> None:
                     registration.renew_now()
 
     asyncio.run(register())
+
+
+def test_what_is_no_text_can_be_read() -> None:
+    """Whoever writes to the store must not be able to end the threads that read it."""
+    assert connect("redis://127.0.0.1:1").get_encoder().decode(b"\xff") == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:secret/x@127.0.0.1", "redis://:secret[@127.0.0.1", "http://:secret@127.0.0.1"]
+)
+def test_k2_what_is_no_address_is_not_repeated(url: str) -> None:
+    """Threat K2: parsers quote what they stumble over, and it may be a password."""
+    with pytest.raises(SettingsError) as caught:
+        connect(url)
+    assert "secret" not in str(caught.value)
+    assert "secret" not in str(caught.value.__cause__)
 
 
 def make_core() -> RelayCore:
@@ -306,6 +331,8 @@ def test_names_of_records() -> None:
         (["--redis=http://127.0.0.1"], "redis://"),
         (["--redis=redis://:secret@"], "redis://"),
         (["--directory=redis://:secret@"], "redis://"),
+        (["--redis=redis://:secret[@127.0.0.1"], "redis://"),
+        (["--redis=redis://:secret/@127.0.0.1"], "redis://"),
         (["--directory=redis://127.0.0.1:6379"], "--transceiver-network"),
         (["--transceiver-network=10.0.0.0/8"], "--transceiver-network"),
     ],
