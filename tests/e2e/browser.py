@@ -12,12 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
 from tests.e2e.analysis import Found, Samples, find, signal
-from tests.e2e.network import Namespace
 from tests.e2e.process import Process
 from tests.e2e.site import Job, Site
 
@@ -120,6 +119,13 @@ class CallReport:
         return candidate["address"], candidate["port"]
 
 
+class Place(Protocol):
+    """Where programs run."""
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line that runs `arguments` there."""
+
+
 class Calls:
     """Calls under way in one page."""
 
@@ -204,7 +210,7 @@ class Browser:
 def launch(
     name: str,
     site: Site,
-    namespace: Namespace,
+    namespace: Place,
     environment: dict[str, str],
     flags: tuple[str, ...] = (),
 ) -> Iterator[Browser]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from tests.faults import scenarios
+from tests.faults import chromium, scenarios
 from tests.faults.fabric import why_no_fabric
 from tests.faults.report import Row, as_table
 from tests.faults.town import Town
@@ -46,6 +46,7 @@ PLAN: tuple[tuple[dict[str, Any], tuple[tuple[str, Scenario], ...]], ...] = (
         (
             ("black-hole", scenarios.black_hole),
             ("rolling", lambda town: scenarios.rolling_restart(town, 50)),
+            ("chromium", chromium.rows),
         ),
     ),
     (

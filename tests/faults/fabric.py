@@ -11,8 +11,8 @@ import itertools
 import os
 import socket
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -69,12 +69,19 @@ class Host:
         """Undo `unplug`."""
         _ip("-n", self._switch, "link", "set", self._port, "up")
 
-    def refuse_udp_from(self, network: str) -> None:
-        """Drop datagrams from these hosts, without a word; other protocols pass."""
+    @contextmanager
+    def refusing_udp_from(self, network: str) -> Iterator[None]:
+        """Meanwhile datagrams from these hosts are dropped without a word; all else passes."""
         # Ours must be asked before the kernel's own rule, which takes what is for this host.
         self.ip("rule", "add", "pref", "20", "lookup", "local")
         self.ip("rule", "del", "pref", "0")
         self.ip("rule", "add", "pref", "10", "from", network, "ipproto", "udp", "blackhole")
+        try:
+            yield
+        finally:
+            self.ip("rule", "add", "pref", "0", "lookup", "local")
+            self.ip("rule", "del", "pref", "10")
+            self.ip("rule", "del", "pref", "20")
 
 
 class Fabric:

@@ -150,7 +150,7 @@ def flooded(town: Town, *, calls: int, count: int, rate: float, connections: int
     """Invented sources: forged and replayed tokens, junk; TCP connections that crawl."""
     (party,) = _place(town, talking=0, silent=calls)
     since = time.monotonic()
-    flood = town.flood(party.check, count=count, rate=rate, connections=connections)
+    flood = town.flood(party.checks, count=count, rate=rate, connections=connections)
     _, line = flood.wait_for("sent ", 3 * count / rate + 30)
     seconds = time.monotonic() - since
     time.sleep(CALM)

@@ -1,7 +1,7 @@
 """Floods a relay from sources that do not exist: each packet has another address and port.
 
-Three kinds in turn: checks with forged tokens, replays of a valid check, and junk. At the same
-time, TCP connections that send a byte a second. Needs a host (a namespace) of its own and root.
+Three kinds: checks with forged tokens, replays of valid checks of calls under way, and junk. At
+the same time, TCP connections that send a byte a second. Needs a host of its own and root.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class _Vector(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class _Message(ctypes.Structure):
-    """struct mmsghdr of 64-bit Linux."""
+class _Header(ctypes.Structure):
+    """struct msghdr of Linux."""
 
     _fields_ = (
         ("name", ctypes.c_void_p),
@@ -50,8 +50,13 @@ class _Message(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
-        ("sent", ctypes.c_uint),
     )
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
 
 
 class Batch:
@@ -73,7 +78,7 @@ class Batch:
             self._pins.append(pin)
             self._vectors[index] = _Vector(ctypes.addressof(pin), len(frame))
             vector = ctypes.addressof(self._vectors) + index * ctypes.sizeof(_Vector)
-            self.messages[index] = _Message(vectors=vector, vector_count=1)
+            self.messages[index] = _Message(_Header(vectors=vector, vector_count=1))
 
     def disguise(self, first: int) -> None:
         """The sources number `first` and following."""
@@ -90,13 +95,20 @@ def forged(rng: random.Random) -> bytes:
     return stun.build(1, 0, rng.randbytes(12), [(Attribute.USERNAME, username)])
 
 
-def flood(target: tuple[str, int], check: bytes, count: int, rate: float) -> int:
+def payload(rng: random.Random, checks: list[bytes], number: int) -> bytes:
+    """Every sixth is a replay, of the others one half is forged and the other junk."""
+    if number % 6 == 0:
+        return rng.choice(checks)
+    return forged(rng) if number % 2 else junk(rng)[:1200]
+
+
+def flood(target: tuple[str, int], checks: list[bytes], count: int, rate: float) -> int:
     """Send one packet from each of `count` sources; how many the kernel took."""
     rng = random.Random(17)
-    kinds = (lambda: forged(rng), lambda: check, lambda: junk(rng)[:1200])
-    # A few batches in rotation, so that what is forged and what is junk varies as well.
+    # A few batches in rotation, so that what is forged, replayed and junk varies as well.
     batches = [
-        Batch([kinds[(index + turn) % 3]() for index in range(BATCH)], target) for turn in range(12)
+        Batch([payload(rng, checks, turn + index) for index in range(BATCH)], target)
+        for turn in range(12)
     ]
     library = ctypes.CDLL(None, use_errno=True)
     sent = number = 0
@@ -146,7 +158,7 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--udp", type=int, required=True)
     parser.add_argument("--tcp", type=int, required=True)
-    parser.add_argument("--check", type=bytes.fromhex, required=True)
+    parser.add_argument("--check", type=bytes.fromhex, action="append", required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--connections", type=int, default=0)

@@ -1,7 +1,7 @@
-"""The transceiver program with one backend more: `talker` speaks 50 packets a second, unasked.
+"""The transceiver program with one model more: `talker` speaks 50 packets a second, unasked.
 
 What a caller hears then depends on nobody but the owner and the way to the caller, as with an
-assistant in the middle of a sentence. With `?model=echo` a call's owner is silent but for echoes.
+assistant in the middle of a sentence. In a call to the echo, the owner is silent but for echoes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from examples.transceiver.backend import AudioFrame, DirectAudio, Emit
-from examples.transceiver.backends import BACKENDS
+from examples.transceiver.backends import BY_MODEL
 from examples.transceiver.echo import Echo
 from examples.transceiver.main import main
 
@@ -54,5 +54,5 @@ class Talker(Echo):
 
 
 if __name__ == "__main__":
-    cast(dict[str, Any], BACKENDS)["talker"] = lambda settings: Talker
+    cast(dict[str, Any], BY_MODEL)["talker"] = Talker
     sys.exit(main())

@@ -66,13 +66,13 @@ class Party:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-        # A check of one of the calls, as it left.
-        self.check = b""
+        # A check of each of some calls, as it left.
+        self.checks: list[bytes] = []
 
     def wait(self) -> None:
         """Until every call has heard something."""
         _, line = self._program.wait_for('"connected"')
-        self.check = bytes.fromhex(json.loads(line)["check"])
+        self.checks = [bytes.fromhex(check) for check in json.loads(line)["checks"]]
 
     def rebind(self, host: str) -> None:
         """Go on from other ports, at this address."""
@@ -120,11 +120,20 @@ class Town:
             self.store.kill()
         self._stack.close()
 
+    @property
+    def urls(self) -> list[str]:
+        """The bases of the transceivers' HTTP interfaces."""
+        return [f"http://{owner}:{HTTP}" for owner in OWNERS]
+
+    @property
+    def tcp(self) -> list[tuple[str, int]]:
+        """The relays' TCP ports."""
+        return [(host.address, TCP) for host in self.relay_hosts]
+
     def call(self, count: int, *, echo: bool = True) -> Party:
         """Place calls, at each transceiver in turn; `echo`: the owner is silent but for echoes."""
-        urls = [f"http://{owner}:{HTTP}/v1/realtime/calls" for owner in OWNERS]
-        if echo:
-            urls = [f"{url}?model=echo" for url in urls]
+        model = "echo" if echo else "talker"
+        urls = [f"{url}/v1/realtime/calls?model={model}" for url in self.urls]
         command = python("tests.faults.client", "--host", HOME, "--calls", str(count), *urls)
         return Party(self._stack.enter_context(Program(self.clients, command)))
 
@@ -154,10 +163,11 @@ class Town:
         """The process ids of a relay's workers, which it starts before anything else."""
         return self.relays[number].children()[:WORKERS]
 
-    def flood(self, check: bytes, *, count: int, rate: float, connections: int) -> Program:
+    def flood(self, checks: list[bytes], *, count: int, rate: float, connections: int) -> Program:
         """Flood the first relay from `count` sources that do not exist."""
         command = python("tests.faults.spoof", "--host", RELAYS[0], "--udp", str(UDP))
-        command += ["--tcp", str(TCP), "--check", check.hex(), "--count", str(count)]
+        command += ["--tcp", str(TCP), "--count", str(count)]
+        command += [f"--check={check.hex()}" for check in checks]
         command += ["--rate", str(rate), "--connections", str(connections)]
         return self._stack.enter_context(Program(self.attacker, command))
 
@@ -169,6 +179,10 @@ class Town:
             if line.startswith(name + " "):
                 return float(line.rpartition(" ")[2])
         return 0.0
+
+    def packets_from_clients(self, number: int) -> float:
+        """How many datagrams a relay has forwarded inward; a second old at most."""
+        return self.metric(number, 'rtcproto_relay_packets_total{direction="inward",leg="udp"}')
 
     def health(self, owner: int) -> dict[str, Any]:
         """What a transceiver says of itself."""
@@ -222,7 +236,7 @@ class Town:
         for address in RELAYS[: self._count]:
             command += ["--relay", f"{address}:{UDP}", "--relay-tcp", f"{address}:{TCP}"]
         command += ["--relay-network", RELAY_NETWORK, "--no-auth", "--quiet"]
-        command += ["--backend", "talker", "--max-connecting-per-source", "500"]
+        command += ["--backend", "echo", "--max-connecting-per-source", "500"]
         if self._with_store:
             command += ["--directory", self._redis]
         return self._stack.enter_context(Program(self.owner_hosts[number], command))
