@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ import aiohttp
 import pytest
 
 from examples.probe.ogg import read_ogg_opus
+from examples.transceiver.realtime_ws import outgoing
+from examples.transceiver.realtime_ws.connection import RealtimeWs, Upstream
 from rtcproto import EndpointConfig, Identity, SessionConfig
 from rtcproto.asyncio import Call, open_endpoint
 from rtcproto.events import AudioReceived, Connected, DataChannelMessage, Event
@@ -165,5 +168,204 @@ def test_speech_comes_back(tmp_path: Path) -> None:
             assert words["transcript"] == f"{len(turn)} bytes"
             heard = [event.payload for event in caller.audio]
             assert likeness(SPEECH[:100], heard) > 0.9
+
+    asyncio.run(run())
+
+
+def test_the_server_is_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None:
+    """An error event and a failed response; the call stays up; the next turn is answered.
+
+    The new connection is told the turn before, whose words nobody knows, by its audio.
+    """
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key=KEY, hold=2) as server,
+            calling(tmp_path, server.url) as (house, caller),
+        ):
+            caller.say(SPEECH[:50])
+            await caller.until(lambda: caller.of("output_audio_buffer.started"))
+            server.kill()
+            await caller.until(lambda: caller.of("response.done"))
+            (error,) = caller.of("error")
+            assert error["error"]["type"] == "server_error"
+            assert error["error"]["code"] == "backend_disconnected"
+            assert caller.of("response.done")[0]["response"]["status"] == "failed"
+            server.hold = None
+            caller.say(SPEECH[50:100])
+            await caller.until(lambda: len(caller.of("response.done")) == 2)
+            assert caller.of("response.done")[1]["response"]["status"] == "completed"
+            assert server.connections == 2
+            assert len(server.turns) == 3
+            first, again = server.turns[:2]
+            # Sent while it was said and as it was kept, it is the same; the codec goes on.
+            assert abs(len(first) - len(again)) < 1000
+            assert house.sessions == 1
+
+    asyncio.run(run())
+
+
+def test_a_slow_server_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads nothing for a while: what is said too much is dropped, the call goes on."""
+    monkeypatch.setattr(outgoing, "MAX_QUEUED", 2 * 48_000)
+    backends: list[RealtimeWs] = []
+    made = Upstream.backend
+
+    def noted(self: Upstream, session: Any, emit: Any) -> RealtimeWs:
+        backends.append(made(self, session, emit))
+        return backends[-1]
+
+    monkeypatch.setattr(Upstream, "backend", noted)
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key=KEY) as server,
+            calling(tmp_path, server.url) as (house, caller),
+        ):
+            caller.say(SPEECH[:10])
+            await caller.until(lambda: caller.of("response.done"))
+            (backend,) = backends
+            server.hears.clear()
+            stopped = "input_audio_buffer.speech_stopped"
+            turns = 0
+            # Each is shorter than what may wait; the sockets between them take some MB.
+            while not backend.bridge.outgoing.dropped:
+                said, turns = len(caller.of(stopped)), turns + 1
+                caller.say(SPEECH[:60])
+                await caller.until(lambda said=said: len(caller.of(stopped)) > said)
+                # Time enough for a server that reads.
+                await asyncio.sleep(0.03)
+            assert turns > 3
+            assert backend.bridge.outgoing.queued <= 2 * 48_000
+            # The events of the call go on meanwhile.
+            caller.tell("session.update", session={"instructions": "Be quick."})
+            await caller.until(lambda: caller.of("session.updated"))
+            server.hears.set()
+            await caller.until(
+                lambda: any(
+                    update["session"].get("instructions") == "Be quick."
+                    for update in server.of("session.update")
+                )
+            )
+            assert backend.bridge.outgoing.queued == 0
+            assert house.sessions == 1
+            assert server.connections == 1
+
+    asyncio.run(run())
+
+
+def test_a_tool_is_called_and_answers(tmp_path: Path) -> None:
+    """The model's question reaches the client, and the client's answer the model."""
+    tool = {"type": "function", "name": "weather", "description": "", "parameters": {}}
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key=KEY) as server,
+            calling(tmp_path, server.url) as (_, caller),
+        ):
+            caller.tell("session.update", session={"tools": [tool]})
+            caller.say(SPEECH[:30])
+            await caller.until(lambda: caller.of("response.done"))
+            (asked,) = caller.of("response.function_call_arguments.done")
+            assert (asked["name"], asked["arguments"]) == ("weather", '{"city":"Paris"}')
+            item = {
+                "type": "function_call_output",
+                "call_id": asked["call_id"],
+                "output": "It is sunny.",
+            }
+            caller.tell("conversation.item.create", item=item)
+            caller.tell("response.create")
+            await caller.until(lambda: len(caller.of("response.done")) == 2)
+            (put,) = server.of("conversation.item.create")
+            assert put["item"]["output"] == "It is sunny."
+            words = caller.of("response.output_audio_transcript.done")
+            assert [event["transcript"] for event in words] == ["It is sunny."]
+            assert caller.of("error") == []
+
+    asyncio.run(run())
+
+
+def test_an_interruption_reaches_the_server(tmp_path: Path) -> None:
+    """What the pacer has sent is what the server remembers, to the millisecond."""
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key=KEY) as server,
+            calling(tmp_path, server.url) as (_, caller),
+        ):
+            caller.say(SPEECH[:100])
+            await caller.until(lambda: len(caller.audio) > 10)
+            caller.say(SPEECH[:20])
+            await caller.until(lambda: caller.of("conversation.item.truncated"))
+            await caller.until(lambda: server.of("conversation.item.truncate"))
+            (ours,) = caller.of("conversation.item.truncated")
+            (theirs,) = server.of("conversation.item.truncate")
+            assert theirs["audio_end_ms"] == ours["audio_end_ms"]
+            assert 200 < ours["audio_end_ms"] < 2000
+            # The second turn is answered.
+            await caller.until(lambda: len(caller.of("output_audio_buffer.stopped")) == 1)
+            assert len(server.turns) == 2
+            assert caller.of("error") == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+def test_speech_comes_back_as_g711(tmp_path: Path, kind: str) -> None:
+    """Where the client's session says so, that is what the server gets and gives."""
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key=KEY) as server,
+            calling(tmp_path, server.url) as (_, caller),
+        ):
+            audio = {side: {"format": {"type": kind}} for side in ("input", "output")}
+            caller.tell("session.update", session={"audio": audio})
+            caller.say(SPEECH[:60])
+            await caller.until(lambda: caller.of("output_audio_buffer.stopped"))
+            (stopped,) = caller.of("input_audio_buffer.speech_stopped")
+            assert abs(len(server.turns[0]) / 8 - stopped["audio_end_ms"]) < 25
+            heard = [event.payload for event in caller.audio]
+            assert likeness(SPEECH[:60], heard) > 0.85
+
+    asyncio.run(run())
+
+
+def test_a_wrong_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller is told at once; nothing that is logged shows a key."""
+    caplog.set_level(logging.DEBUG)
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key="another") as server,
+            calling(tmp_path, server.url) as (_, caller),
+        ):
+            caller.say(SPEECH[:10])
+            await caller.until(lambda: caller.of("response.done"))
+            assert caller.of("response.done")[0]["response"]["status"] == "failed"
+            codes = {event["error"]["code"] for event in caller.of("error")}
+            assert codes == {"backend_unavailable"}
+
+    asyncio.run(run())
+    assert "HTTP 401" in caplog.text
+    assert KEY not in caplog.text
+
+
+def test_calls_leave_nothing_behind(tmp_path: Path) -> None:
+    """Calls that end, in an answer and before the first word: no task, no connection."""
+
+    async def run() -> None:
+        before = asyncio.all_tasks()
+        async with RealtimeServer(key=KEY, hold=1) as server:
+            for turns in (1, 0):
+                async with calling(tmp_path, server.url) as (_, caller):
+                    if turns:
+                        caller.say(SPEECH[:10])
+                        await caller.until(lambda: caller.of("output_audio_buffer.started"))
+            async with asyncio.timeout(PATIENCE):
+                while server.open:
+                    await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
 
     asyncio.run(run())

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import itertools
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -53,14 +54,23 @@ class RealtimeServer:
         """Where clients connect."""
         return f"ws://127.0.0.1:{self._port}/v1/realtime"
 
+    @property
+    def open(self) -> int:
+        """Connections there are."""
+        return len(self._transports)
+
     async def __aenter__(self) -> Self:
         application = web.Application()
         application.router.add_get("/v1/realtime", self._serve)
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What a client may send to a server that does not read is little.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        listener.bind(("127.0.0.1", self._port))
+        self._port = listener.getsockname()[1]
+        await web.SockSite(self._runner, listener).start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -79,24 +89,24 @@ class RealtimeServer:
 
     async def send(self, text: str) -> None:
         """Say anything at all to every client."""
-        for socket in self._sockets:
-            await socket.send_str(text)
+        for line in self._sockets:
+            await line.send_str(text)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path_qs)
         if self._key and request.headers.get("Authorization") != f"Bearer {self._key}":
             return web.Response(status=401)
-        socket = web.WebSocketResponse(max_msg_size=16 << 20)
-        await socket.prepare(request)
+        line = web.WebSocketResponse(max_msg_size=16 << 20)
+        await line.prepare(request)
         transport = request.transport
         assert isinstance(transport, asyncio.Transport)
         self.connections += 1
-        self._sockets.add(socket)
+        self._sockets.add(line)
         self._transports.add(transport)
-        session = _Session(self, socket, self._numbers)
+        session = _Session(self, line, self._numbers)
         try:
             await session.begin()
-            async for message in socket:
+            async for message in line:
                 if message.type is WSMsgType.TEXT:
                     event = json.loads(message.data)
                     self.events.append(event)
@@ -107,19 +117,19 @@ class RealtimeServer:
             pass  # killed
         finally:
             session.end()
-            self._sockets.discard(socket)
+            self._sockets.discard(line)
             self._transports.discard(transport)
-        return socket
+        return line
 
 
 class _Session:
     """One connection."""
 
     def __init__(
-        self, server: RealtimeServer, socket: web.WebSocketResponse, numbers: Iterator[int]
+        self, server: RealtimeServer, line: web.WebSocketResponse, numbers: Iterator[int]
     ) -> None:
         self._server = server
-        self._socket = socket
+        self._line = line
         self._numbers = numbers
         self._session: Event = {
             "type": "realtime",
@@ -297,7 +307,7 @@ class _Session:
 
     async def _say(self, kind: str, **fields: Any) -> None:
         event = {"type": kind, "event_id": self._id("event"), **fields}
-        await self._socket.send_str(json.dumps(event))
+        await self._line.send_str(json.dumps(event))
 
     def _id(self, kind: str) -> str:
         return f"{kind}_{next(self._numbers)}"
