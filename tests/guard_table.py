@@ -2619,6 +2619,22 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _VOICE,
+        "events of a client cost what they draw",
+        "examples/transceiver/agent.py",
+        "        if not allowance.admits(now):\n",
+        "        if False:\n",
+        ("tests/examples/test_allowance.py::test_a_flood_of_events_is_answered_within_limits",),
+    ),
+    Guard(
+        _VOICE,
+        "a flood of events draws one error a second",
+        "examples/transceiver/agent.py",
+        "            if allowance.tells(now):\n",
+        "            if True:\n",
+        ("tests/examples/test_allowance.py::test_a_flood_of_events_is_answered_within_limits",),
+    ),
+    Guard(
+        _VOICE,
         "a backend that raises costs no call",
         "examples/transceiver/agent.py",
         "        except Exception:\n            self.counters",

@@ -20,6 +20,7 @@ from typing import Any, Protocol, assert_never
 
 import attrs
 
+from examples.transceiver.allowance import Allowance
 from examples.transceiver.backend import (
     Backend,
     BackendEvent,
@@ -52,6 +53,7 @@ from examples.transceiver.realtime.commands import (
     TruncateItem,
     UpdateSession,
 )
+from examples.transceiver.realtime.decode import MAX_CHANNEL_EVENT
 from examples.transceiver.realtime.dialogue import Dialogue
 from examples.transceiver.ticker import TICK, Ticker
 from examples.transceiver.turns import (
@@ -135,6 +137,8 @@ class Agent:
         self._on_over = on_over
         self._over: Over | None = None
         self._outlet = Outlet(call, self.counters)
+        # What the client and the side bands may have done by events.
+        self._client, self._observers = Allowance(clock()), Allowance(clock())
         self._ear = Ear()
         self._playout = Playout(TICK)
         # What the backend emitted and is not told to the dialogue yet.
@@ -166,7 +170,7 @@ class Agent:
 
     def receive_event(self, text: str | bytes) -> None:
         """One client event from a listener, any text at all. Never raises."""
-        self._client_event(text, MAX_SIDE_BAND_EVENT)
+        self._client_event(text, MAX_SIDE_BAND_EVENT, self._observers)
 
     def restart_ice(self, fragment: str) -> str:
         """Restart ICE with the client's fragment; ours. Raises as `Call.restart_ice`."""
@@ -215,7 +219,7 @@ class Agent:
                     self._pump(self._clock())
             case DataChannelMessage():
                 if event.channel == self._outlet.channel:
-                    self._client_event(event.data, None)
+                    self._client_event(event.data, MAX_CHANNEL_EVENT, self._client)
             case DataChannelClosed():
                 if event.channel == self._outlet.channel:
                     self._outlet.channel = None
@@ -271,17 +275,22 @@ class Agent:
             self._pump(now)
             self._interrupted_at = None
 
-    def _client_event(self, data: str | bytes, max_bytes: int | None) -> None:
+    def _client_event(self, data: str | bytes, max_bytes: int, allowance: Allowance) -> None:
         if self._over is not None:
             return
         now = self._clock()
         self.counters.events_in += 1
+        if not allowance.admits(now):
+            self.counters.events_refused += 1
+            if allowance.tells(now):
+                self._dialogue.too_many_events()
+                self._pump(now)
+            return
+        before = self._outlet.written
         self._dialogue.input_buffered(self._ear.audio_ms)
-        if max_bytes is None:
-            self._dialogue.receive_event(data, now)
-        else:
-            self._dialogue.receive_event(data, now, max_bytes=max_bytes)
+        self._dialogue.receive_event(data, now, max_bytes=max_bytes)
         self._pump(now)
+        allowance.spend(len(data), self._outlet.written - before)
 
     # -- The backend
 

@@ -27,6 +27,7 @@ class Counters:
     events_in: int = 0
     events_out: int = 0
     events_dropped: int = 0
+    events_refused: int = 0
     turns: int = 0
     responses: int = 0
     backend_errors: int = 0
@@ -47,6 +48,7 @@ class Counters:
         found = {
             "packets not sent": self.packets_unsent,
             "events dropped": self.events_dropped,
+            "events refused": self.events_refused,
             "errors of the backend": self.backend_errors,
         }
         return "".join(f"; {count} {what}" for what, count in found.items() if count)

@@ -39,6 +39,8 @@ class Outlet:
 
     def __init__(self, call: MessageCall, counters: Counters) -> None:
         self.channel: int | None = None
+        # Characters of all events so far, whoever took them.
+        self.written = 0
         self._call = call
         self._counters = counters
         self._listeners: list[Listener] = []
@@ -58,6 +60,7 @@ class Outlet:
         """Tell everybody, in order."""
         for event in events:
             text = _text(event)
+            self.written += len(text)
             # Listeners hear of the end by themselves, in `close`.
             if event["type"] != "session.closed":
                 for listener in self._listeners:

@@ -178,6 +178,12 @@ class Dialogue:
         if problem is not None:
             self._outbox.emit_error("invalid_request_error", problem, event_id)
 
+    def too_many_events(self) -> None:
+        """Events were not handed on, as there were too many."""
+        if not self._closed:
+            problem = Problem("rate_limit_exceeded", "too many events: wait a few seconds")
+            self._outbox.emit_error("invalid_request_error", problem)
+
     def _handle(self, event: Mapping[str, Any]) -> Problem | None:
         """Act on an event whose shape is right."""
         match event["type"]:
