@@ -21,6 +21,7 @@ from rtcproto.datachannel import (
     ResetStreams,
     SendMessage,
 )
+from rtcproto.datachannel.manager import MAX_HELD_MESSAGES
 from rtcproto.errors import UsageError
 
 
@@ -145,7 +146,7 @@ def test_close_resets_both_directions(link: Link) -> None:
     assert [c for c in link.sent if isinstance(c, ResetStreams)] == [
         ResetStreams(streams=(channel,))
     ] * 2
-    assert link.client.open_channel(Open()) == channel
+    assert link.client.open_channel(Open(), negotiated=channel) == channel
 
 
 def test_messages_end_with_the_peers_side() -> None:
@@ -158,6 +159,80 @@ def test_messages_end_with_the_peers_side() -> None:
     client.receive_message(3, PayloadProtocol.STRING, b"late")
     assert client.next_events() == []
     assert client.rejected == {"message_without_channel": 1}
+
+
+def reused() -> ChannelManager:
+    """Ours, whose peer has reset its side of stream 3 and opened another channel there."""
+    client = ChannelManager(True, 0)
+    client.association_established()
+    client.receive_message(3, PayloadProtocol.DCEP, Open(label="old").serialize())
+    client.streams_reset((3,))
+    client.receive_message(3, PayloadProtocol.DCEP, Open(label="new").serialize())
+    return client
+
+
+def test_a_stream_that_the_peer_uses_again_before_we_know() -> None:
+    """The answer to our reset is lost: the next channel begins when it comes, with all it said."""
+    client = reused()
+    client.receive_message(3, PayloadProtocol.STRING, b"first")
+    assert [type(event) for event in client.next_events()] == [DataChannelOpened]
+    client.reset_done((3,))
+    closed, opened, message = client.next_events()
+    assert isinstance(closed, DataChannelClosed)
+    assert isinstance(opened, DataChannelOpened)
+    assert opened.label == "new"
+    assert message == DataChannelMessage(channel=3, data="first")
+    assert client.state(3) is ChannelState.OPEN
+    assert client.rejected == {}
+
+
+def test_the_next_channel_may_be_over_before_it_begins() -> None:
+    """The peer has opened and closed it again meanwhile: both are told, and answered."""
+    client = reused()
+    client.streams_reset((3,))
+    client.next_events()
+    client.commands()
+    client.reset_done((3,))
+    closed, opened = client.next_events()
+    assert isinstance(closed, DataChannelClosed)
+    assert isinstance(opened, DataChannelOpened)
+    assert ResetStreams(streams=(3,)) in client.commands()
+    client.reset_done((3,))
+    assert client.next_events() == [DataChannelClosed(channel=3)]
+
+
+def test_what_is_held_for_the_next_channel_is_bounded() -> None:
+    """64 messages and 64 KiB; what does not begin with OPEN is not held at all."""
+    client = reused()
+    for _ in range(100):
+        client.receive_message(3, PayloadProtocol.STRING, b"x")
+    assert client.rejected == {"message_without_channel": 100 - MAX_HELD_MESSAGES + 1}
+    client = reused()
+    for _ in range(10):
+        client.receive_message(3, PayloadProtocol.BINARY, bytes(10_000))
+    assert client.rejected == {"message_without_channel": 4}
+
+
+def test_held_messages_go_with_the_association() -> None:
+    """Nothing is opened when everything ends."""
+    client = reused()
+    client.next_events()
+    client.association_closed()
+    assert [type(event) for event in client.next_events()] == [DataChannelClosed]
+
+
+def test_ids_rest_before_they_are_used_again(link: Link) -> None:
+    """In turn, over 256 of them; one that is taken is passed over."""
+    numbers = []
+    for _ in range(600):
+        numbers.append(link.client.open_channel(Open()))
+        link.run()
+        link.client.close_channel(numbers[-1])
+        link.run()
+    assert numbers[:256] == list(range(0, 512, 2))
+    assert numbers == [numbers[n % 256] for n in range(600)]
+    kept = link.client.open_channel(Open(), negotiated=numbers[600 % 256])
+    assert link.client.open_channel(Open()) == kept + 2
 
 
 def test_end_of_the_association_closes_all(link: Link) -> None:

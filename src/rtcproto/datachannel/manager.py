@@ -9,6 +9,8 @@ on odd ones (RFC 8832 section 6), so both may open without asking. An opener may
 send at once, in order behind its OPEN; an unordered channel waits for the ACK,
 or its messages could overtake the OPEN. A channel closes when both directions
 are reset: one side resets its own, the other answers with a reset of its own.
+A peer that has seen both resets may open another channel on the stream while we
+still wait for the answer to ours: what it sends is held until then.
 Negotiated channels (an id agreed elsewhere) exist on both sides without a
 message. What the peer does wrong costs it that channel, never the association.
 """
@@ -42,6 +44,11 @@ MAX_CHANNELS = 256
 # The highest stream: 65535 is no stream, RFC 8832 section 6.
 MAX_STREAM = 65534
 
+# Messages, and their bytes, of a channel that the peer opens on a stream whose end it has
+# seen and we have not, because the answer to our reset was lost.
+MAX_HELD_MESSAGES = 64
+MAX_HELD_BYTES = 65_536
+
 # RFC 8831 section 6.6: SCTP has no empty messages, so one zero byte stands for none.
 _EMPTY = b"\0"
 
@@ -56,6 +63,11 @@ class _Channel:
     # Which directions are reset.
     ours_reset: bool = False
     theirs_reset: bool = False
+    # What came for the next channel on this stream, as (ppid, data), its bytes, and
+    # whether that was reset again.
+    held: list[tuple[int, bytes]] = attrs.field(factory=list)
+    held_bytes: int = 0
+    held_reset: bool = False
     # A low-water mark was set, so falling to it is news.
     watched: bool = False
     messages_sent: int = 0
@@ -79,12 +91,15 @@ class ChannelManager:
         "_established",
         "_events",
         "_first",
+        "_last",
         "_max_message_size",
         "rejected",
     )
 
     def __init__(self, is_client: bool, max_message_size: int) -> None:
         self._first = 0 if is_client else 1
+        # The id that was given last.
+        self._last = self._first - 2
         self._max_message_size = max_message_size
         self._channels: dict[int, _Channel] = {}
         self._established = False
@@ -137,10 +152,13 @@ class ChannelManager:
     def receive_message(self, stream: int, ppid: int, data: bytes) -> None:
         """A message came on a stream."""
         channel = self._channels.get(stream)
+        if channel is not None and channel.theirs_reset:
+            self._hold(channel, ppid, data)
+            return
         if ppid == PayloadProtocol.DCEP:
             self._receive_dcep(stream, channel, data)
             return
-        if channel is None or channel.theirs_reset:
+        if channel is None:
             self._reject("message_without_channel")
             return
         # RFC 8832 section 6: a message is as good an answer as an ACK.
@@ -187,6 +205,9 @@ class ChannelManager:
             channel = self._channels.get(stream)
             if channel is None:
                 continue
+            if channel.held:
+                channel.held_reset = True
+                continue
             channel.theirs_reset = True
             # RFC 8831 section 6.7: "the other side ... resets the corresponding
             # outgoing stream" in answer.
@@ -213,9 +234,7 @@ class ChannelManager:
             raise UsageError(f"at most {MAX_CHANNELS} channels")
         parameters.serialize()  # raises for what could not be sent
         if negotiated is None:
-            # One of 256 of our 32,768 streams is in use at most, so one is always free.
-            taken = self._channels
-            number = next(n for n in range(self._first, MAX_STREAM + 1, 2) if n not in taken)
+            number = self._last = self._free_id()
             channel = _Channel(parameters)
         else:
             number = negotiated
@@ -291,6 +310,26 @@ class ChannelManager:
 
     # Private
 
+    def _free_id(self) -> int:
+        # In turn, so that a stream rests before it is used again: the peer may learn
+        # of its end later than we do. Low ones, because peers take few streams; of so
+        # many, one is always free.
+        number: int = self._last
+        while True:
+            number = self._first + (number + 2 - self._first) % (2 * MAX_CHANNELS)
+            if number not in self._channels:
+                return number
+
+    def _hold(self, channel: _Channel, ppid: int, data: bytes) -> None:
+        """What comes after the peer's reset is for the next channel, which begins with OPEN."""
+        opens = ppid == PayloadProtocol.DCEP and data[:1] != Ack().serialize()
+        full = len(channel.held) >= MAX_HELD_MESSAGES
+        if not (opens or channel.held) or full or channel.held_bytes + len(data) > MAX_HELD_BYTES:
+            self._reject("message_without_channel")
+            return
+        channel.held.append((ppid, data))
+        channel.held_bytes += len(data)
+
     def _begin(self, number: int, channel: _Channel) -> None:
         """Announce a channel of ours on an association that is up."""
         if not channel.confirmed:
@@ -354,8 +393,15 @@ class ChannelManager:
             self._remove(number)
 
     def _remove(self, number: int) -> None:
-        if self._channels.pop(number, None) is not None:
-            self._events.append(DataChannelClosed(channel=number))
+        channel = self._channels.pop(number, None)
+        if channel is None:
+            return
+        self._events.append(DataChannelClosed(channel=number))
+        if self._established:
+            for ppid, data in channel.held:
+                self.receive_message(number, ppid, data)
+            if channel.held_reset:
+                self.streams_reset((number,))
 
     def _reject(self, reason: str) -> None:
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
