@@ -2305,6 +2305,16 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _HTTP,
+        "a refusal looks at the caller's own calls",
+        "examples/transceiver/register.py",
+        "list(self._by_token.get(caller.token, ()))",
+        "list(self._entries)",
+        (
+            "tests/examples/test_register.py::test_who_is_refused_costs_no_look_at_the_calls_of_others",
+        ),
+    ),
+    Guard(
+        _HTTP,
         "calls that are over are forgotten",
         "examples/transceiver/register.py",
         "        if self._added % _SLACK == 0:\n",

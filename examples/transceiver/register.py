@@ -8,6 +8,7 @@ one address, N transceivers allow N times as much.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 
 import attrs
 
@@ -71,7 +72,8 @@ class Register:
         limit = self._limit(caller)
         if len(self._by_token.get(caller.token, ())) < limit:
             return
-        self._prune()
+        # Not everybody's: whoever has too many may ask as often as he likes.
+        self._forget_over(list(self._by_token.get(caller.token, ())))
         entries = [self._entries[name] for name in self._by_token.get(caller.token, ())]
         if caller.token.startswith("source "):
             entries = [entry for entry in entries if not self._connected(entry)]
@@ -83,7 +85,7 @@ class Register:
         entry = Entry(call_id=call_id, key=caller.key, token=caller.token)
         self._added += 1
         if self._added % _SLACK == 0:
-            self._prune()
+            self._forget_over(list(self._entries))
         self._entries[str(call_id)] = entry
         self._by_token.setdefault(caller.token, set()).add(str(call_id))
         return entry
@@ -103,12 +105,13 @@ class Register:
         handle = self._calls.find(entry.call_id)
         return handle is None or handle.connected
 
-    def _prune(self) -> None:
-        """Forget the calls that are over."""
-        for name, entry in list(self._entries.items()):
+    def _forget_over(self, names: Iterable[str]) -> None:
+        """Forget those of these calls that are over."""
+        for name in names:
+            entry = self._entries[name]
             if self._calls.find(entry.call_id) is None:
                 del self._entries[name]
-                names = self._by_token[entry.token]
-                names.discard(name)
-                if not names:
+                names_of_token = self._by_token[entry.token]
+                names_of_token.discard(name)
+                if not names_of_token:
                     del self._by_token[entry.token]

@@ -65,6 +65,29 @@ def test_calls_that_are_over_are_forgotten() -> None:
     assert all(register.find(call_id) is not None for call_id in live)
 
 
+def test_who_is_refused_costs_no_look_at_the_calls_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A refusal is cheap: it looks at the caller's own calls, not at all there are."""
+    calls = PaperCalls()
+    register = Register(calls, LIMITS)
+    for number in range(500):
+        begin(register, calls, Caller(key="k", token=f"source {number}"))
+    begin(register, calls, SOURCE)
+    looked: list[CallId] = []
+    find = calls.find
+
+    def counted(call_id: CallId) -> object:
+        looked.append(call_id)
+        return find(call_id)
+
+    monkeypatch.setattr(calls, "find", counted)
+    for _ in range(10):
+        with pytest.raises(TooManyCalls):
+            register.admit(SOURCE)
+    assert len(looked) <= 10 * 2
+
+
 def test_entries() -> None:
     """What is remembered: who began the call, and an entity tag of its own."""
     calls = PaperCalls()
