@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from examples.transceiver.main import main
+from examples.transceiver.realtime_ws import codec
 from examples.transceiver.settings import parse_arguments
 
 ARGUMENTS = ["--http=127.0.0.1:8080", "--udp=127.0.0.1:9000", "--no-auth"]
@@ -29,6 +30,13 @@ ARGUMENTS = ["--http=127.0.0.1:8080", "--udp=127.0.0.1:9000", "--no-auth"]
         (["--peer=2=http://a:b@10.0.0.2:1"], "expected OWNER=http"),
         (["--peer=2=http://[::1"], "expected OWNER=http"),
         (["--peer=2=http://a:1", "--peer=2=http://b:1"], "the same owner twice"),
+        (["--backend=realtime-ws"], "--backend-url is needed"),
+        (["--backend-url=ws://a/v1"], "for --backend realtime-ws"),
+        (["--backend-model=m"], "for --backend realtime-ws"),
+        (["--backend=realtime-ws", "--backend-url=http://a"], "expected ws://"),
+        (["--backend=realtime-ws", "--backend-url=ws://a:0"], "expected ws://"),
+        (["--backend=realtime-ws", "--backend-url=ws://[a"], "expected ws://"),
+        (["--backend=realtime-ws", "--backend-url=wss://u:p@a"], "expected ws://"),
     ],
 )
 def test_bad_flags(more: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,3 +90,40 @@ def test_limits_and_peers() -> None:
     assert (small.limits.per_secret, small.limits.per_source) == (3, 8)
     peers = ["--peer=1=http://10.0.0.1:8080", "--peer=2=https://[::1]:8443/", "--owner=1"]
     assert parse_arguments([*ARGUMENTS, *peers]).peers == {2: "https://[::1]:8443/"}
+
+
+def test_the_server_behind_the_calls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is one line of a file, is shown nowhere, and should not be seen on the way."""
+    monkeypatch.setattr(codec, "available", lambda: True)
+    path = tmp_path / "key"
+    path.touch(mode=0o600)
+    path.write_text("sk-secret\n")
+    asked = [*ARGUMENTS, "--backend=realtime-ws", f"--backend-key-file={path}"]
+    settings = parse_arguments([*asked, "--backend-url=ws://[::1]:8000/v1/realtime?a=b"])
+    upstream = settings.upstream
+    assert upstream is not None
+    assert upstream.key == "sk-secret"
+    assert "sk-secret" not in repr(settings)
+    assert upstream.url_for("") == "ws://[::1]:8000/v1/realtime?a=b"
+    assert upstream.url_for("m n") == "ws://[::1]:8000/v1/realtime?a=b&model=m+n"
+    assert capsys.readouterr().err == ""
+    fixed = [*asked, "--backend-url=ws://example.com/v1/realtime", "--backend-model=fixed"]
+    upstream = parse_arguments(fixed).upstream
+    assert upstream is not None
+    assert upstream.url_for("wanted") == "ws://example.com/v1/realtime?model=fixed"
+    assert "shows the key" in capsys.readouterr().err
+    for bad in ("", "two words", "two\nlines", "\u00e9"):
+        path.write_text(bad, encoding="utf-8")
+        assert main([*asked, "--backend-url=wss://example.com"]) == 2
+        assert "one key" in capsys.readouterr().err
+
+
+def test_without_a_codec_there_is_no_bridge(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said at the start, and not by the first call."""
+    monkeypatch.setattr(codec, "available", lambda: False)
+    assert main([*ARGUMENTS, "--backend=realtime-ws", "--backend-url=wss://example.com"]) == 2
+    assert "PyAV" in capsys.readouterr().err

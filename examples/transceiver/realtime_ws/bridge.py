@@ -348,7 +348,7 @@ class Bridge:
             name = self._teller.name_of(item_id)
             entry = self.memory.find(item_id)
             if entry is not None:
-                entry.names = [name]
+                entry.names = [name] if name else []
             item = {**each, "id": name}
             self._teller.say("conversation.item.create", {"item": item}, replay=True)
         self._ask(now)
@@ -376,7 +376,7 @@ class Bridge:
         item_id = self._teller.committed()
         entry = None if item_id is None else self.memory.find(item_id)
         if entry is not None:
-            entry.names = [name]
+            entry.names = [name] if name else []
         elif item_id is not None and name:
             # It was deleted meanwhile.
             self._teller.say("conversation.item.delete", {"item_id": name})
