@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from struct import Struct
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -38,21 +38,23 @@ class Known(dict[bytes, Value], Generic[Value]):
     __slots__ = ()
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, weakref_slot=False)
 class Outward:
     """Where packets of a flow's owner go: (name, control) as two words, and through which face.
 
-    `held` is what the words point to.
+    `name` is what the first word points to, the second to what the face itself keeps.
     """
 
     words: bytes
     flow: Flow
     face: object
-    held: tuple[bytes, bytes]
+    name: bytes
 
 
-# What is remembered of one flow: where, by which bytes, and the bytes that pointers point to.
-_Memory: TypeAlias = list[tuple[Known[bytes] | Known[Outward], bytes, object, Flow]]
+# What is remembered of one flow, in one flat piece because there are so many: the flow, the
+# packed address of its owner, and for each entry the dictionary and the key. Entries inward
+# point into the first two.
+_Memory: TypeAlias = tuple[Any, ...]
 
 
 class Decisions:
@@ -77,14 +79,9 @@ class Decisions:
         flow = self._core.flow_of(client, public)
         if flow is None:
             return
-        name = self._owners.get(flow.owner)
-        if name is None:
-            if len(self._owners) >= MAX_OWNERS:
-                self._owners.clear()
-            name = self._owners[flow.owner] = write_name(flow.owner)
-        words = _WORDS.pack(pointer_to(name), pointer_to(flow.header))
-        if self._remember(known, key, flow, name):
-            known[key] = words
+        memory = self._remember(known, key, flow)
+        if memory is not None:
+            known[key] = _WORDS.pack(pointer_to(memory[1]), pointer_to(flow.header))
 
     def learn_outward(
         self,
@@ -99,15 +96,16 @@ class Decisions:
         """The core sent a packet of `owner` behind `header` to a client: `answer` is the pair.
 
         Remembered only if the core would not even ask: the flow is the owner's, and proven.
+        `control` must live as long as `known`.
         """
         client, public = answer
         flow = self._core.flow_of(client, public)
         if flow is None or not flow.proven or flow.owner != owner or flow.header != header:
             return
-        name = write_name(client)
-        words = _WORDS.pack(pointer_to(name), pointer_to(control) if control else 0)
-        if self._remember(known, key, flow, None):
-            known[key] = Outward(words, flow, face, (name, control))
+        if self._remember(known, key, flow) is not None:
+            name = write_name(client)
+            words = _WORDS.pack(pointer_to(name), pointer_to(control) if control else 0)
+            known[key] = Outward(words, flow, face, name)
 
     def apply(self, events: Iterable[FlowEvent]) -> None:
         """Forget what no longer holds. All events, in order, before the next packet."""
@@ -116,7 +114,7 @@ class Decisions:
                 memory = self._flows.pop((event.client, event.public), None)
                 if memory is not None:
                     _forget(memory)
-        dropped = self._core.stats().flow_events_dropped if events else self._events_dropped
+        dropped = self._core.flow_events_dropped
         if dropped != self._events_dropped:
             # We do not know which: all of it may be wrong.
             self._events_dropped = dropped
@@ -125,17 +123,31 @@ class Decisions:
             self._flows.clear()
 
     def _remember(
-        self, known: Known[bytes] | Known[Outward], key: bytes, flow: Flow, held: object
-    ) -> bool:
-        memory = self._flows.setdefault(flow.key, [])
-        if sum(at is known for at, _, _, _ in memory) >= MAX_WAYS:
-            return False
-        # The flow, for its header: a pointer must never outlive what it points to, whatever
-        # the core does before its events are read.
-        memory.append((known, key, held, flow))
-        return True
+        self, known: Known[bytes] | Known[Outward], key: bytes, flow: Flow
+    ) -> _Memory | None:
+        memory = self._flows.get(flow.key)
+        if memory is not None and memory[0] is not flow:
+            # The pair has a new flow, and the end of the old one was not read yet.
+            _forget(memory)
+            memory = None
+        if memory is None:
+            memory = flow, self._name_of(flow.owner)
+        elif sum(at is known for at in memory[2::2]) >= MAX_WAYS:
+            return None
+        # It holds the flow, for its header: a pointer must never outlive what it points to,
+        # whatever the core does before its events are read.
+        memory = self._flows[flow.key] = (*memory, known, key)
+        return memory
+
+    def _name_of(self, owner: Address) -> bytes:
+        name = self._owners.get(owner)
+        if name is None:
+            if len(self._owners) >= MAX_OWNERS:
+                self._owners.clear()
+            name = self._owners[owner] = write_name(owner)
+        return name
 
 
 def _forget(memory: _Memory) -> None:
-    for known, key, _, _ in memory:
+    for known, key in zip(memory[2::2], memory[3::2], strict=True):
         known.pop(key, None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from examples.relay.batched import MAX_INSIDE, BatchedInside, BatchedOutside
-from examples.relay.cache import Decisions
+from examples.relay.cache import Decisions, Known
 from examples.relay.columns import BATCH, is_available, read_name, write_name
 from examples.relay.counters import Counters
 from examples.relay.sockets import Outside
@@ -180,6 +180,21 @@ def test_batches_of_known_flows_do_not_ask(rig: Rig, monkeypatch: pytest.MonkeyP
         *(to_client(RTP + bytes(number), way) for number, way in pairs),
         *(to_owner(RTP + bytes(number), way) for number, way in pairs),
     ]
+
+
+def test_a_new_flow_of_a_pair_takes_nothing_from_the_old_one(rig: Rig) -> None:
+    """What was remembered points into the flow that ended, even if nobody was told yet."""
+    known: Known[bytes] = Known()
+    client = CLIENTS[0]
+    rig.decisions.learn_inward(known, b"before", client, PUBLIC_4)
+    header = encode_header(client, PUBLIC_4)
+    rig.core.route_inside(header, FIRST, 0.0)
+    rig.core.route_inside(header + RTP, SECOND, 0.0)
+    assert rig.core.owner_of(client, PUBLIC_4) == SECOND
+    rig.decisions.learn_inward(known, b"after", client, PUBLIC_4)
+    assert list(known) == [b"after"]
+    rig.decisions.apply(rig.core.next_events())
+    assert not known
 
 
 def test_packets_of_one_size_leave_in_one_piece(rig: Rig) -> None:

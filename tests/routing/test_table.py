@@ -72,6 +72,31 @@ def test_a_reply_makes_a_flow() -> None:
     assert table.next_events() == []
 
 
+def test_flows_share_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets make a new address per packet; flows keep one of an owner, also when they move."""
+    monkeypatch.setattr(table_module, "MAX_SHARED_ADDRESSES", 3)
+    table = FlowTable()
+
+    def anew(address: Address) -> Address:
+        return f"{address[0]}", address[1] + 0
+
+    clients = [(CLIENT[0], CLIENT[1] + number) for number in range(4)]
+    for client in clients[:2]:
+        reply(table, anew(OWNER), client, anew(PUBLIC))
+    first, second = table.by_client.values()
+    assert first.owner is second.owner
+    assert first.public is second.public
+    assert first.key[1] is second.key[1]
+    for flow, client in ((first, clients[0]), (second, clients[1])):
+        reply(table, anew(RIVAL), client, PUBLIC)
+        assert flow.owner == RIVAL
+    assert first.owner is second.owner
+    # A fourth address does not fit: all are shared anew, and nothing else changes.
+    reply(table, OWNER, clients[2], OTHER_PUBLIC)
+    reply(table, anew(RIVAL), clients[3], PUBLIC)
+    assert [flow.owner for flow in table.by_client.values()] == [RIVAL, RIVAL, OWNER, RIVAL]
+
+
 def test_media_proves_a_flow_once() -> None:
     """Media of the owner proves, with one event; later replies change nothing."""
     table = FlowTable()

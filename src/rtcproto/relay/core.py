@@ -138,6 +138,11 @@ class RelayCore:
         """The flow itself, for a driver that remembers decisions; only to be read."""
         return self._by_client.get((client, public))
 
+    @property
+    def flow_events_dropped(self) -> int:
+        """Events that nobody drained in time, as in `stats`, for who must know before each use."""
+        return self._table.events_dropped
+
     def stats(self) -> RelayStats:
         """Counters and sizes now."""
         return RelayStats(
@@ -190,10 +195,7 @@ class RelayCore:
         self._bytes_inward += size
 
     def forwarded_outward(self, flows: Collection[Flow], size: int, now: float) -> None:
-        """The driver forwarded one packet for each of `flows`, from owners; `size` bytes in all.
-
-        A flow with several packets is there several times.
-        """
+        """The driver forwarded one packet of an owner for each of `flows`, `size` bytes in all."""
         for flow in flows:
             flow.sent = now
         self._packets_outward += len(flows)

@@ -22,7 +22,7 @@ and more than `MAX_DEPTH` headers in a row.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address
 from struct import Struct
 
 from rtcproto.datagram import Address
@@ -151,5 +151,5 @@ def _packed(host: str) -> bytes:
 
 def _text(packed: bytes) -> str:
     if packed.startswith(_MAPPED):
-        return str(IPv4Address(packed[12:]))
+        return f"{packed[12]}.{packed[13]}.{packed[14]}.{packed[15]}"
     return str(IPv6Address(packed))

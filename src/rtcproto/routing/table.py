@@ -51,6 +51,7 @@ __all__ = [
     "IDLE_TIMEOUT",
     "MAX_FLOWS",
     "MAX_FLOW_EVENTS",
+    "MAX_SHARED_ADDRESSES",
     "TAKEOVER_SILENCE",
     "Flow",
     "FlowAdded",
@@ -71,12 +72,16 @@ IDLE_TIMEOUT = 30.0
 # intervals of a live client and some loss.
 TAKEOVER_SILENCE = 15.0
 
-# Flows of one process: about 0.7 KB each, and more calls than one core can forward.
+# Flows of one process: about 0.6 KB each, and more calls than one core can forward.
 MAX_FLOWS = 262_144
 
 # Events kept until somebody drains them. Later ones are dropped and counted; whoever
 # acts on events and sees that count move reads the table anew.
 MAX_FLOW_EVENTS = 65_536
+
+# Addresses of owners, our own and those of other relays that flows share instead of keeping a copy
+# each: all of a large fleet. When full, all are forgotten and shared anew.
+MAX_SHARED_ADDRESSES = 65_536
 
 # Granularity of expiry, seconds.
 BUCKET = 1.0
@@ -192,6 +197,7 @@ class FlowTable:
         "_idle_timeout",
         "_max_flows",
         "_next",
+        "_shared",
         "_takeover_silence",
         "_unproven",
         "_used",
@@ -221,6 +227,7 @@ class FlowTable:
         # move a flow; the look does.
         self._buckets: dict[int, dict[Flow, None]] = {}
         self._next: float | None = None
+        self._shared: dict[Address, Address] = {}
         self._events: list[FlowEvent] = []
         self._events_dropped = 0
         # Flows that expiry found in use; None if nobody asks.
@@ -276,7 +283,10 @@ class FlowTable:
                 return Reply.FULL
             if len(self.by_client) >= self._max_flows and not self._make_room():
                 return Reply.FULL
-            flow = Flow(client, public, header, owner, via)
+            share = self._share
+            if via is not None:
+                via = share(via)
+            flow = Flow(client, share(public), header, share(owner), via)
             self.by_client[flow.key] = flow
             self.by_header[header] = flow
             self._unproven[header] = flow
@@ -291,7 +301,7 @@ class FlowTable:
         else:
             result = Reply.MOVED
             self._emit_removed(flow, Removal.MOVED)
-            flow.owner = owner
+            flow.owner = self._share(owner)
             flow.sent = now
             flow.proven = False
             self._unproven[header] = flow
@@ -370,6 +380,14 @@ class FlowTable:
         return used
 
     # Private
+
+    def _share(self, address: Address) -> Address:
+        shared = self._shared.get(address)
+        if shared is None:
+            if len(self._shared) >= MAX_SHARED_ADDRESSES:
+                self._shared.clear()
+            shared = self._shared[address] = address
+        return shared
 
     def _make_room(self) -> bool:
         if not self._unproven:
