@@ -85,8 +85,9 @@ class RelaySettings:
     upstream: Address | None = None
     upstream_networks: Sequence[str] = ()
     # Where flows are kept for others to find, and where transceivers register, from which networks.
-    redis: str | None = None
-    owners: str | None = None
+    # There may be passwords in the addresses.
+    redis: str | None = attrs.field(default=None, repr=False)
+    owners: str | None = attrs.field(default=None, repr=False)
     owner_networks: Sequence[str] = ()
 
     def __attrs_post_init__(self) -> None:
@@ -171,7 +172,7 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
     options = _parser().parse_args(arguments)
     transceivers: dict[tuple[int, int], Entry] = {}
     owners = None
-    if options.directory is not None and options.directory.startswith(REDIS):
+    if options.directory is not None and options.directory.lower().startswith(REDIS):
         try:
             owners = redis_url(options.directory)
         except argparse.ArgumentTypeError as error:
@@ -187,6 +188,8 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
         if slot in transceivers:
             raise SettingsError(f"transceiver {slot[0]}/{slot[1]} is given twice")
         transceivers[slot] = entry
+    # A store is no file, and its address may hold a password.
+    read = options.keys, None if owners is not None else options.directory
     codec = token_codec(options.keys, "--keys", allow_plaintext=options.allow_plaintext_tokens)
     return RelaySettings(
         listen=options.listen,
@@ -210,7 +213,7 @@ def parse_arguments(arguments: Sequence[str]) -> RelaySettings:
         redis=options.redis,
         owners=owners,
         owner_networks=options.transceiver_network,
-        files=[name for name in (options.keys, options.directory) if name is not None],
+        files=[name for name in read if name is not None],
     )
 
 

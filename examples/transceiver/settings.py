@@ -62,8 +62,8 @@ class Settings:
     # Which relays are near whom, and the header in which a trusted proxy says where a caller is.
     regions: Regions | None = None
     region_header: str | None = None
-    # Where to register for the relays to find us.
-    directory: str | None = None
+    # Where to register for the relays to find us; there may be a password in it.
+    directory: str | None = attrs.field(default=None, repr=False)
     codec: TokenCodec | None = None
     cluster: int = 0
     owner: int = 0
@@ -283,11 +283,12 @@ def _peer(text: str) -> tuple[int, str]:
     try:
         number, parts = integer(0, 65535)(owner), urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        bare = not (parts.path.rstrip("/") or parts.query or parts.fragment or parts.username)
+        bare = not (parts.path.rstrip("/") or parts.query or parts.fragment or "@" in parts.netloc)
     except (ValueError, argparse.ArgumentTypeError):
         usable = bare = False
     if not (equals and usable and bare):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected OWNER=http://HOST:PORT")
+        # It is not repeated: there may be a password in it.
+        raise argparse.ArgumentTypeError("expected OWNER=http://HOST:PORT")
     return number, url
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -284,9 +285,25 @@ def test_registration(server: Server) -> None:
     asyncio.run(register())
 
 
+def test_k2_settings_show_no_password(tmp_path: Path) -> None:
+    """Threat K2: whoever prints settings must not print how to write to the store."""
+    keys = tmp_path / "keys"
+    keys.touch(mode=0o600)
+    keys.write_text(f"A {bytes(range(16)).hex()}\n")
+    settings = parse_arguments(
+        ["--listen=203.0.113.1:3478", "--inside=10.0.0.100:4000", f"--keys={keys}",
+         "--redis=redis://:hush@10.0.0.9:6379", "--directory=redis://:hush@10.0.0.9:6379",
+         "--transceiver-network=10.0.0.0/24"]
+    )  # fmt: skip
+    assert settings.redis == settings.owners == "redis://:hush@10.0.0.9:6379"
+    assert "hush" not in repr(settings)
+    assert settings.files == [str(keys)]
+
+
 def test_what_is_no_text_can_be_read() -> None:
     """Whoever writes to the store must not be able to end the threads that read it."""
-    assert connect("redis://127.0.0.1:1").get_encoder().decode(b"\xff") == "\ufffd"
+    encoder: Any = connect("redis://127.0.0.1:1").get_encoder()
+    assert encoder.decode(b"\xff") == "\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -332,6 +349,7 @@ def test_names_of_records() -> None:
         (["--redis=redis://:secret@"], "redis://"),
         (["--directory=redis://:secret@"], "redis://"),
         (["--redis=redis://:secret[@127.0.0.1"], "redis://"),
+        (["--directory=Redis://:secret@"], "redis://"),
         (["--redis=redis://:secret/@127.0.0.1"], "redis://"),
         (["--directory=redis://127.0.0.1:6379"], "--transceiver-network"),
         (["--transceiver-network=10.0.0.0/8"], "--transceiver-network"),

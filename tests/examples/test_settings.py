@@ -28,6 +28,7 @@ ARGUMENTS = ["--http=127.0.0.1:8080", "--udp=127.0.0.1:9000", "--no-auth"]
         (["--peer=2=http://10.0.0.2:0"], "expected OWNER=http"),
         (["--peer=2=http://10.0.0.2:1/path"], "expected OWNER=http"),
         (["--peer=2=http://a:b@10.0.0.2:1"], "expected OWNER=http"),
+        (["--peer=2=http://:b@10.0.0.2:1"], "expected OWNER=http"),
         (["--peer=2=http://[::1"], "expected OWNER=http"),
         (["--peer=2=http://a:1", "--peer=2=http://b:1"], "the same owner twice"),
         (["--backend=realtime-ws"], "--backend-url is needed"),
@@ -90,6 +91,21 @@ def test_limits_and_peers() -> None:
     assert (small.limits.per_secret, small.limits.per_source) == (3, 8)
     peers = ["--peer=1=http://10.0.0.1:8080", "--peer=2=https://[::1]:8443/", "--owner=1"]
     assert parse_arguments([*ARGUMENTS, *peers]).peers == {2: "https://[::1]:8443/"}
+
+
+def test_k2_settings_show_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Threat K2: neither what can be used is printed with its passwords, nor what cannot."""
+    keys = tmp_path / "keys"
+    keys.touch(mode=0o600)
+    keys.write_text(f"A {bytes(range(16)).hex()}\n")
+    store = ["--relay=203.0.113.1:3478", "--relay-network=10.0.0.0/24", f"--keys={keys}",
+             "--directory=redis://:hush@10.0.0.9:6379"]  # fmt: skip
+    settings = parse_arguments([*ARGUMENTS, *store])
+    assert settings.directory == "redis://:hush@10.0.0.9:6379"
+    assert "hush" not in repr(settings)
+    for flag in ("--peer=2=http://a:hush@10.0.0.2:1", "--directory=redis://:hush[@10.0.0.9"):
+        assert main([*ARGUMENTS, flag]) == 2
+    assert "hush" not in capsys.readouterr().err
 
 
 def test_the_server_behind_the_calls(
