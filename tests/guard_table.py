@@ -38,8 +38,10 @@ _ENDPOINT = "Endpoint and driver"
 _HTTP = "HTTP of the transceiver program"
 _REALTIME = "Realtime events of the transceiver program"
 _VOICE = "Voice of the transceiver program"
+_BRIDGE = "The backend realtime-ws of the transceiver program"
 
 _T_ICE = "tests/threats/test_ice.py"
+_WS = "tests/examples/realtime_ws"
 _T_AGENT = "tests/threats/test_ice_agent.py"
 _T_SRTP = "tests/threats/test_srtp.py"
 _T_RELAY = "tests/threats/test_relay.py"
@@ -2698,5 +2700,118 @@ GUARDS: tuple[Guard, ...] = (
         "        async with asyncio.timeout(CLOSE_TIMEOUT):\n",
         "        if True:\n",
         ("tests/examples/test_calls.py::test_a_backend_that_hangs",),
+    ),
+    # -- The backend realtime-ws
+    Guard(
+        _BRIDGE,
+        "audio for a slow server is bounded",
+        "examples/transceiver/realtime_ws/outgoing.py",
+        "        while self._samples > MAX_QUEUED:\n",
+        "        while False:\n",
+        (f"{_WS}/test_outgoing.py::test_a_slow_server_loses_the_oldest_audio",),
+    ),
+    Guard(
+        _BRIDGE,
+        "events for a server that reads nothing are bounded",
+        "examples/transceiver/realtime_ws/outgoing.py",
+        "        return self._events > MAX_EVENTS or self._bytes > MAX_EVENT_BYTES\n",
+        "        return False\n",
+        (f"{_WS}/test_outgoing.py::test_too_many_events_end_the_connection",),
+    ),
+    Guard(
+        _BRIDGE,
+        "silence that was not sent is filled up to a limit",
+        "examples/transceiver/realtime_ws/outgoing.py",
+        "            gap = min(gap, MAX_GAP)\n",
+        "",
+        (f"{_WS}/test_outgoing.py::test_a_long_pause_has_an_end",),
+    ),
+    Guard(
+        _BRIDGE,
+        "a turn without an end is not sent for ever",
+        "examples/transceiver/realtime_ws/preroll.py",
+        "        return self._live_samples > MAX_LIVE\n",
+        "        return False\n",
+        (f"{_WS}/test_preroll.py::test_noise_without_an_end",),
+    ),
+    Guard(
+        _BRIDGE,
+        "the audio of turns is kept up to a limit",
+        "examples/transceiver/realtime_ws/memory.py",
+        "                if kept > MAX_KEPT:\n",
+        "                if False:\n",
+        (f"{_WS}/test_memory.py::test_turns_are_told_as_words_or_as_audio",),
+    ),
+    Guard(
+        _BRIDGE,
+        "a new connection is told so many items",
+        "examples/transceiver/realtime_ws/memory.py",
+        "[-MAX_TOLD:]",
+        "[:]",
+        (f"{_WS}/test_memory.py::test_an_output_without_its_call_is_not_told",),
+    ),
+    Guard(
+        _BRIDGE,
+        "answers are encoded in steps",
+        "examples/transceiver/realtime_ws/answer.py",
+        "        while self._encoder is not None and len(events) < MAX_STEP:\n",
+        "        while self._encoder is not None:\n",
+        (f"{_WS}/test_bridge.py::test_a_long_piece_is_done_in_steps",),
+    ),
+    Guard(
+        _BRIDGE,
+        "an answer that is not begun fails",
+        "examples/transceiver/realtime_ws/bridge.py",
+        "now + CREATED_TIMEOUT",
+        "now + 1e9",
+        (f"{_WS}/test_bridge.py::test_a_server_that_falls_silent",),
+    ),
+    Guard(
+        _BRIDGE,
+        "a response waits so long for a server",
+        "examples/transceiver/realtime_ws/bridge.py",
+        "now + WAITING_TIMEOUT",
+        "now + 1e9",
+        (f"{_WS}/test_bridge.py::test_nobody_is_there",),
+    ),
+    Guard(
+        _BRIDGE,
+        "a cancelled answer is waited for so long",
+        "examples/transceiver/realtime_ws/bridge.py",
+        "now + CANCEL_TIMEOUT",
+        "now + 1e9",
+        (f"{_WS}/test_bridge.py::test_a_question_that_nobody_has_answered_yet",),
+    ),
+    Guard(
+        _BRIDGE,
+        "an answer that nobody asked for is not heard",
+        "examples/transceiver/realtime_ws/bridge.py",
+        '                self._teller.say("response.cancel", {"response_id": name})\n',
+        "                pass\n",
+        (f"{_WS}/test_bridge.py::test_nobody_asked_for_that",),
+    ),
+    Guard(
+        _BRIDGE,
+        "events that may fail are remembered up to a limit",
+        "examples/transceiver/realtime_ws/teller.py",
+        "        while len(self._told) > MAX_TOLD_EVENTS:\n",
+        "        while False:\n",
+        (f"{_WS}/test_teller.py::test_errors_name_what_was_said",),
+    ),
+    Guard(
+        _BRIDGE,
+        "a server that is down is asked less and less",
+        "examples/transceiver/realtime_ws/retry.py",
+        "        self._delay = min(2 * self._delay, MAX_DELAY)\n",
+        "",
+        (f"{_WS}/test_retry.py::test_failures_wait_twice_as_long_each",),
+    ),
+    Guard(
+        _BRIDGE,
+        "the server's key is in no repr",
+        "examples/transceiver/realtime_ws/connection.py",
+        "attrs.field(repr=False, default=None)",
+        "attrs.field(default=None)",
+        ("tests/examples/test_settings.py::test_the_server_behind_the_calls",),
     ),
 )

@@ -27,7 +27,7 @@ from examples.transceiver.backend import AudioFrame, Emit, ResponseRequest, Turn
 from examples.transceiver.realtime_ws.bridge import Bridge
 from examples.transceiver.realtime_ws.codec import AvCodec
 
-__all__ = ["RealtimeWs", "Upstream"]
+__all__ = ["MAX_MESSAGE", "RealtimeWs", "Upstream"]
 
 logger = logging.getLogger("transceiver")
 
