@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from tests.benchmarks import codecs, dtls, forged, realtime, relay, sessions, srtp
+from tests.benchmarks import channels, codecs, dtls, forged, realtime, relay, sessions, srtp
 from tests.benchmarks.harness import Result, Row, Sizes, machine, run_row
 from tests.benchmarks.report import Table, write_json
 
@@ -19,6 +19,7 @@ ROWS: list[Row] = [
     *dtls.ROWS,
     *relay.ROWS,
     *sessions.ROWS,
+    *channels.ROWS,
     *forged.ROWS,
     *realtime.ROWS,
 ]
