@@ -18,6 +18,7 @@ ROWS: list[Row] = [
     *srtp.ROWS,
     *dtls.ROWS,
     *relay.ROWS,
+    *flows.ROWS,
     *sessions.ROWS,
     *channels.ROWS,
     *forged.ROWS,

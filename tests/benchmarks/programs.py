@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.benchmarks.harness import Skipped
 
 __all__ = [
+    "ROOT",
     "build_c",
     "build_go",
     "cores",
@@ -71,9 +72,13 @@ def build_go(source: str, folder: Path) -> Path:
 
 @contextmanager
 def started(
-    command: Sequence[str], *, core: int, silent: bool = False
+    command: Sequence[str], *, core: int | None, silent: bool = False
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process pinned to `core` and the first line it printed; a `silent` one prints none."""
+    """A process pinned to `core` (None: free) and the first line it printed.
+
+    A `silent` one prints none.
+    """
+    pinned = None if core is None else partial(os.sched_setaffinity, 0, {core})
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -81,7 +86,7 @@ def started(
         stderr=subprocess.DEVNULL if silent else None,
         text=True,
         cwd=ROOT,
-        preexec_fn=partial(os.sched_setaffinity, 0, {core}),
+        preexec_fn=pinned,
     )
     try:
         assert process.stdout is not None, "it is a pipe"

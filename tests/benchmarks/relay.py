@@ -58,7 +58,7 @@ MEDIA = b"\x80\x6f" + bytes(30)
 class Rig:
     """One relay with its clients (connected sockets) and the sink behind it."""
 
-    pid: int
+    pids: tuple[int, ...]
     sink: socket.socket
     clients: list[socket.socket]
     prefix: bytes = b""
@@ -68,7 +68,7 @@ class Rig:
         descriptors = [self.sink.fileno(), *(client.fileno() for client in self.clients)]
         command = [str(program), f"{rate:.1f}", str(SECONDS), str(SIZE), str(spread)]
         command.append(self.prefix.hex() or "-")
-        before = cpu_seconds(self.pid)
+        before = sum(map(cpu_seconds, self.pids))
         done = subprocess.run(
             [*command, *map(str, descriptors)],
             pass_fds=descriptors,
@@ -77,7 +77,7 @@ class Rig:
             check=True,
             timeout=SECONDS + 30,
         )
-        spent = cpu_seconds(self.pid) - before
+        spent = sum(map(cpu_seconds, self.pids)) - before
         seen: dict[str, float] = json.loads(done.stdout)
         if not seen["received"]:
             raise AssertionError("the relay forwarded nothing")
@@ -123,7 +123,9 @@ def _clients(stack: ExitStack, host: str, port: int) -> list[socket.socket]:
 # -- Ours
 
 
-def _our_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
+def _our_rig(
+    stack: ExitStack, host: str, folder: Path, workers: int = 1, flags: tuple[str, ...] = ()
+) -> Rig:
     sink = stack.enter_context(_sink(host))
     key = secrets.token_bytes(16)
     keys = folder / "keys"
@@ -132,14 +134,18 @@ def _our_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
     command = [sys.executable, "-m", "examples.relay", "--listen", show((host, 0))]
     command += ["--inside", show((host, 0)), "--keys", str(keys), "--allow-loopback"]
     command += ["--transceiver", f"0/{OWNER}={show((host, _port(sink)))}"]
-    process, line = stack.enter_context(started(command, core=cores()[0]))
+    command += flags
+    if workers > 1:
+        command += ["--workers", str(workers), "--pin"]
+    core = cores()[0] if workers == 1 else None
+    process, line = stack.enter_context(started(command, core=core))
     # "relay ready: clients at HOST:PORT, inside HOST:PORT, ..."
     outside = parse_address(line.partition("clients at ")[2].partition(",")[0])
     clients = _clients(stack, *outside)
     codec = EncipheredTokenCodec({KEY_ID: key}, KEY_ID)
     for number, client in enumerate(clients):
         _open_flow(client, sink, codec, number)
-    return Rig(pid=process.pid, sink=sink, clients=clients)
+    return Rig(pids=(process.pid,), sink=sink, clients=clients)
 
 
 def _open_flow(client: socket.socket, sink: socket.socket, codec: TokenCodec, nonce: int) -> None:
@@ -160,20 +166,24 @@ def _open_flow(client: socket.socket, sink: socket.socket, codec: TokenCodec, no
 # -- Peers
 
 
-def _plain_rig(stack: ExitStack, host: str, program: Path) -> Rig:
+def _plain_rig(stack: ExitStack, host: str, program: Path, workers: int) -> Rig:
     sink = stack.enter_context(_sink(host))
     command = [str(program), host, str(_port(sink))]
-    process, line = stack.enter_context(started(command, core=cores()[0]))
-    clients = _clients(stack, host, int(line.removeprefix("ready ")))
-    return Rig(pid=process.pid, sink=sink, clients=clients)
+    port, pids = 0, []
+    for number in range(workers):
+        shared = [] if workers == 1 else [str(port)]
+        process, line = stack.enter_context(started([*command, *shared], core=cores()[number]))
+        port = int(line.removeprefix("ready "))
+        pids.append(process.pid)
+    return Rig(pids=tuple(pids), sink=sink, clients=_clients(stack, host, port))
 
 
-def _go_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
-    return _plain_rig(stack, host, build_go("relay.go", folder))
+def _go_rig(stack: ExitStack, host: str, folder: Path, workers: int) -> Rig:
+    return _plain_rig(stack, host, build_go("relay.go", folder), workers)
 
 
-def _c_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
-    return _plain_rig(stack, host, build_c("relay.c", folder))
+def _c_rig(stack: ExitStack, host: str, folder: Path, workers: int) -> Rig:
+    return _plain_rig(stack, host, build_c("relay.c", folder), workers)
 
 
 # TURN, RFC 8656 section 18.
@@ -185,7 +195,7 @@ FAMILY = {IPV4: bytes((1, 0, 0, 0)), IPV6: bytes((2, 0, 0, 0))}
 CHANNEL = bytes((0x40, 0))
 
 
-def _coturn_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
+def _coturn_rig(stack: ExitStack, host: str, folder: Path, workers: int) -> Rig:
     program = shutil.which("turnserver")
     if program is None:
         raise Skipped("turnserver (package coturn) is not installed")
@@ -195,9 +205,15 @@ def _coturn_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
         port = _port(probe)
     command = [program, f"--listening-ip={host}", f"--listening-port={port}", "--no-auth"]
     command += [f"--relay-ip={host}", "--allow-loopback-peers", "--no-tls", "--no-dtls"]
-    command += ["--no-cli", "--relay-threads=1", "--no-stdout-log", f"--log-file={folder}/turn"]
+    command += [
+        "--no-cli",
+        f"--relay-threads={workers}",
+        "--no-stdout-log",
+        f"--log-file={folder}/turn",
+    ]
     command += ["--realm=bench", f"--pidfile={folder}/turn.pid", f"--userdb={folder}/turn.db", "-n"]
-    process, _ = stack.enter_context(started(command, core=cores()[0], silent=True))
+    core = cores()[0] if workers == 1 else None
+    process, _ = stack.enter_context(started(command, core=core, silent=True))
     clients = _clients(stack, host, port)
     for client in clients:
         client.settimeout(0.2)
@@ -208,7 +224,7 @@ def _coturn_rig(stack: ExitStack, host: str, folder: Path) -> Rig:
         number = (CHANNEL_NUMBER, CHANNEL + b"\0\0")
         _turn(client, CHANNEL_BIND, transaction, (number, (XOR_PEER_ADDRESS, peer)))
     prefix = CHANNEL + SIZE.to_bytes(2, "big")
-    return Rig(pid=process.pid, sink=sink, clients=clients, prefix=prefix)
+    return Rig(pids=(process.pid,), sink=sink, clients=clients, prefix=prefix)
 
 
 def _turn(
@@ -234,7 +250,7 @@ def _turn(
 
 # -- Rows
 
-PEERS: dict[str, Callable[[ExitStack, str, Path], Rig]] = {
+PEERS: dict[str, Callable[[ExitStack, str, Path, int], Rig]] = {
     "Go": _go_rig,
     "coturn": _coturn_rig,
     "C recvmmsg": _c_rig,
@@ -243,7 +259,13 @@ PEERS: dict[str, Callable[[ExitStack, str, Path], Rig]] = {
 
 @contextmanager
 def _forwarding(
-    host: str, rate: float, spread: int, peers: tuple[str, ...], sizes: Sizes
+    host: str,
+    rate: float,
+    spread: int,
+    peers: tuple[str, ...],
+    workers: int,
+    flags: tuple[str, ...],
+    sizes: Sizes,
 ) -> Iterator[Contest]:
     with ExitStack() as stack:
         folder = stack.enter_context(scratch())
@@ -259,6 +281,8 @@ def _forwarding(
                     delivered = seen["received"] / seen["sent"]
                     worst = min(notes.setdefault(f"{name} least delivered", 1.0), delivered)
                     notes[f"{name} least delivered"] = worst
+                    delay = min(notes.setdefault(f"{name} p50 us", seen["p50"]), seen["p50"])
+                    notes[f"{name} p50 us"] = delay
                 else:
                     best = max(notes.setdefault(f"{name} packets/s", 0.0), forwarded)
                     notes[f"{name} packets/s"] = best
@@ -266,14 +290,22 @@ def _forwarding(
 
             return measure
 
-        ours = candidate("rtcproto", _our_rig(stack, host, folder))
+        ours = candidate("rtcproto", _our_rig(stack, host, folder, workers, flags))
         candidates: dict[str, Candidate] = {}
         for name in peers:
             try:
-                candidates[name] = candidate(name, PEERS[name](stack, host, folder))
+                candidates[name] = candidate(name, PEERS[name](stack, host, folder, workers))
             except Skipped as reason:
                 skipped[name] = str(reason)
-        yield Contest(ours=ours, peers=candidates, skipped=skipped, notes=notes)
+
+        def remark() -> str:
+            if workers > 1:
+                return f"{workers} processes each, the load on a core of theirs"
+            if flags:
+                return " ".join((*flags, f"p50 {notes['rtcproto p50 us']:,.0f} us"))
+            return ""
+
+        yield Contest(ours=ours, peers=candidates, skipped=skipped, notes=notes, remark=remark)
 
 
 @contextmanager
@@ -287,7 +319,7 @@ def _delay(host: str, percentile: str, sizes: Sizes) -> Iterator[Contest]:
         rate = flood["received"] / flood["seconds"] / 2
         sink = stack.enter_context(_sink(host))
         clients = _clients(stack, host, _port(sink))
-        straight = Rig(pid=os.getpid(), sink=sink, clients=clients)
+        straight = Rig(pids=(os.getpid(),), sink=sink, clients=clients)
         yield Contest(
             ours=lambda: rig.traffic(program, rate)[percentile],
             peers={"direct path": lambda: straight.traffic(program, rate)[percentile]},
@@ -302,12 +334,14 @@ def _forwarding_row(
     rounds: int,
     bars: dict[str, float | None],
     spread: int = 0,
+    workers: int = 1,
+    flags: tuple[str, ...] = (),
 ) -> Row:
     return Row(
         name=name,
         unit="us",
         bars=bars,
-        prepare=partial(_forwarding, host, rate, spread, tuple(bars)),
+        prepare=partial(_forwarding, host, rate, spread, tuple(bars), workers, flags),
         rounds=rounds,
         micro=False,
     )
@@ -328,14 +362,19 @@ def _delay_row(name: str, host: str, percentile: str, rounds: int, bar: float | 
 FLOOD: dict[str, float | None] = {"Go": 0.75, "coturn": 0.80, "C recvmmsg": 1.25}
 PACED: dict[str, float | None] = {"Go": 0.60, "coturn": None, "C recvmmsg": 1.0}
 NO_BAR: dict[str, float | None] = dict.fromkeys(FLOOD)
-# The length in the head of coturn's packets is the same in all that are sent.
-MIXED: dict[str, float | None] = {"Go": None, "C recvmmsg": None}
+# Not coturn, whose packets say their own length: one that the load does not change.
+PLAIN: dict[str, float | None] = {"Go": None, "C recvmmsg": None}
+TICK = ("--drain-tick", "2")
 
 ROWS = [
     _forwarding_row("relay flood", IPV4, 0, 5, FLOOD),
-    _forwarding_row("relay flood, mixed sizes", IPV4, 0, 3, MIXED, SPREAD),
+    _forwarding_row("relay flood, mixed sizes", IPV4, 0, 3, PLAIN, SPREAD),
     _forwarding_row("relay 50,000/s", IPV4, 50_000, 5, PACED),
     _forwarding_row("relay 2,500/s", IPV4, 2_500, 3, NO_BAR),
+    # The default tick is half a millisecond; each row's delay is in its remark.
+    _forwarding_row("relay 2,500/s, longer tick", IPV4, 2_500, 3, PLAIN, flags=TICK),
+    _forwarding_row("relay flood, two workers", IPV4, 0, 3, NO_BAR, workers=2),
+    _forwarding_row("relay 50,000/s, two workers", IPV4, 50_000, 3, NO_BAR, workers=2),
     _delay_row("relay delay p50", IPV4, "p50", 3, None),
     _delay_row("relay delay p99", IPV4, "p99", 5, 1000.0),
     _forwarding_row("relay flood IPv6", IPV6, 0, 5, FLOOD),

@@ -64,6 +64,10 @@ IS_MEDIA = [
 
 def can_be_client(client: Address) -> bool:
     """False for addresses that would make us send to many at once, or to nobody."""
-    ip = ip_address(client[0])
-    # 240.0.0.0/4 has the broadcast address in it; in IPv6 "reserved" includes loopback.
-    return not (ip.is_multicast or ip.is_unspecified or (ip.version == 4 and ip.is_reserved))
+    host = client[0]
+    if ":" not in host:
+        # 0.0.0.0/8 is nobody (RFC 1122 section 3.2.1.3), 224.0.0.0/4 is multicast, and
+        # 240.0.0.0/4 has the broadcast address in it.
+        return 0 < int(host.partition(".")[0]) < 224
+    ip = ip_address(host)
+    return not (ip.is_multicast or ip.is_unspecified)

@@ -1,9 +1,10 @@
 /* A plain UDP relay in C, for comparison: recvmmsg, a table of flows, sendmmsg, one thread.
  * It does less than ours: no token, no header, no counters, no limits, and nothing comes back.
  *
- *     relay BACKEND PORT
+ *     relay BACKEND PORT [SHARED]
  *
- * prints "ready", its own port on the same host, and forwards until killed. */
+ * prints "ready", its own port on the same host, and forwards until killed. With SHARED, several
+ * processes have the same port; 0 for the first of them, which chooses it. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -56,8 +57,9 @@ static address *flow_of(key client, const address *backend) {
     return &flows[slot].backend;
 }
 
-static int open_socket(address bound) {
+static int open_socket(address bound, int shared) {
     int sock = socket(bound.any.sa_family, SOCK_DGRAM, 0), buffer = 4 << 20;
+    setsockopt(sock, SOL_SOCKET, SO_REUSEPORT, &shared, sizeof shared);
     setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     if (sock < 0 || bind(sock, &bound.any, length)) {
@@ -72,19 +74,20 @@ int main(int argc, char **argv) {
     static address sources[BATCH];
     static struct iovec slices[BATCH];
     static struct mmsghdr messages[BATCH];
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
-    address backend = {0}, host, bound;
+    address backend = {0}, host, public, bound;
     int ipv6 = strchr(argv[1], ':') != NULL;
     backend.any.sa_family = ipv6 ? AF_INET6 : AF_INET;
     length = ipv6 ? sizeof backend.ipv6 : sizeof backend.ipv4;
     if (inet_pton(backend.any.sa_family, argv[1],
                   ipv6 ? (void *)&backend.ipv6.sin6_addr : (void *)&backend.ipv4.sin_addr) != 1)
         return 2;
-    host = backend;
+    host = public = backend;
     /* Both families have the port in the same place. */
     backend.ipv4.sin_port = htons(atoi(argv[2]));
-    int outside = open_socket(host), inside = open_socket(host);
+    public.ipv4.sin_port = htons(argc == 4 ? atoi(argv[3]) : 0);
+    int outside = open_socket(public, argc == 4), inside = open_socket(host, 0);
     socklen_t room = sizeof bound;
     getsockname(outside, &bound.any, &room);
     printf("ready %d\n", ntohs(bound.ipv4.sin_port));

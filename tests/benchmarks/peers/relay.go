@@ -2,17 +2,31 @@
 // a table of flows, every known or new client to one backend. It does less than ours: no
 // token, no header, no counters, no limits, and nothing comes back.
 //
-//	relay BACKEND PORT
+//	relay BACKEND PORT [SHARED]
 //
-// prints "ready", its own port on the same host, and forwards until killed.
+// prints "ready", its own port on the same host, and forwards until killed. With SHARED, several
+// processes have the same port; 0 for the first of them, which chooses it.
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 )
+
+// Linux; not in the package syscall.
+const reusePort = 15
+
+func share(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(descriptor uintptr) {
+		if err := syscall.SetsockoptInt(int(descriptor), syscall.SOL_SOCKET, reusePort, 1); err != nil {
+			panic(err)
+		}
+	})
+}
 
 func main() {
 	backend := netip.MustParseAddrPort(net.JoinHostPort(os.Args[1], os.Args[2]))
@@ -21,10 +35,17 @@ func main() {
 	if backend.Addr().Is6() {
 		network = "udp6"
 	}
-	outside, err := net.ListenUDP(network, loopback)
+	var listen net.ListenConfig
+	public := loopback.String()
+	if len(os.Args) > 3 {
+		listen.Control = share
+		public = net.JoinHostPort(os.Args[1], os.Args[3])
+	}
+	packets, err := listen.ListenPacket(context.Background(), network, public)
 	if err != nil {
 		panic(err)
 	}
+	outside := packets.(*net.UDPConn)
 	inside, err := net.ListenUDP(network, loopback)
 	if err != nil {
 		panic(err)
