@@ -30,10 +30,16 @@ class Fleet:
     """`count` sessions with whoever `answer`s their offers. Connected when made."""
 
     def __init__(
-        self, count: int, profiles: Sequence[Profile], answer: Callable[[str], str]
+        self,
+        count: int,
+        profiles: Sequence[Profile],
+        answer: Callable[[str], str],
+        channels: bool = False,
     ) -> None:
         _allow_files(count + 100)
         self.echoes = 0
+        # Whether each session opens a data channel and says a word on it.
+        self._channels = channels
         self.sessions: list[tuple[Session, socket.socket]] = []
         self._identity = Identity.generate(time.time())
         self._profiles = tuple(profiles)
@@ -55,6 +61,8 @@ class Fleet:
                 self.step(0.0)
                 if time.monotonic() > deadline:
                     raise AssertionError("sessions do not connect")
+        if self._channels:
+            self._open_channels(self.sessions[wanted - count :])
 
     def talk(self, seconds: float, interval: float = FRAME) -> int:
         """Send a packet every `interval` seconds in every session; returns how many were sent."""
@@ -125,6 +133,19 @@ class Fleet:
         self._poll.close()
         for _, sock in self.sessions:
             sock.close()
+
+    def _open_channels(self, sessions: list[tuple[Session, socket.socket]]) -> None:
+        opened = []
+        for session, sock in sessions:
+            opened.append((session, session.open_channel("bench", time.monotonic()), sock))
+            _flush(session, sock)
+            self.step(0.0)
+        self.settle(1.0)  # who needs a handshake of SCTP has had it
+        for session, channel, sock in opened:
+            session.send_message(channel, "hello", time.monotonic())
+            _flush(session, sock)
+            self.step(0.0)
+        self.settle(0.5)
 
     def _open(self, answer: Callable[[str], str]) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

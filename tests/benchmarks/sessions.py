@@ -114,17 +114,17 @@ def _echo(profile: Profile, sizes: Sizes) -> Iterator[Contest]:
 
 
 @contextmanager
-def _memory(sizes: Sizes) -> Iterator[Contest]:
+def _memory(channels: bool, echoed: int, sizes: Sizes) -> Iterator[Contest]:
     _need_aiortc()
 
     def measure(name: str, few: int, many: int) -> float:
         with serving(name) as server:
-            fleet = Fleet(few, (Profile.AEAD_AES_128_GCM,), server.answer)
+            fleet = Fleet(few, (Profile.AEAD_AES_128_GCM,), server.answer, channels)
             try:
-                _talk_gently(fleet, few, GENTLE[name])
+                _talk_gently(fleet, few, echoed, GENTLE[name])
                 before = resident(server.pid)
                 fleet.add(many - few, server.answer)
-                _talk_gently(fleet, many, GENTLE[name])
+                _talk_gently(fleet, many, echoed, GENTLE[name])
                 return (resident(server.pid) - before) / 1024 / (many - few)
             finally:
                 fleet.close()
@@ -136,8 +136,8 @@ def _memory(sizes: Sizes) -> Iterator[Contest]:
     )
 
 
-def _talk_gently(fleet: Fleet, sessions: int, rate: int) -> None:
-    fleet.talk(ECHOED * sessions / rate, interval=sessions / rate)
+def _talk_gently(fleet: Fleet, sessions: int, echoed: int, rate: int) -> None:
+    fleet.talk(echoed * sessions / rate, interval=sessions / rate)
 
 
 # -- Set-up: from the offer to the first audio packet at the server
@@ -230,7 +230,16 @@ ROWS = [
         name="memory per session",
         unit="KiB",
         bars={"aiortc": 0.15},
-        prepare=_memory,
+        prepare=partial(_memory, False, ECHOED),
+        rounds=1,
+        micro=False,
+    ),
+    Row(
+        name="memory per session with a channel",
+        unit="KiB",
+        bars={"aiortc": 0.25},
+        # Audio has the row above; here it only shows that the sessions are alive.
+        prepare=partial(_memory, True, ECHOED // 10),
         rounds=1,
         micro=False,
     ),
