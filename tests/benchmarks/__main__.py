@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from tests.benchmarks import channels, codecs, dtls, forged, realtime, relay, sessions, srtp
+from tests.benchmarks import channels, codecs, dtls, flows, forged, realtime, relay, sessions, srtp
 from tests.benchmarks.harness import Result, Row, Sizes, machine, run_row
 from tests.benchmarks.report import Table, write_json
 
