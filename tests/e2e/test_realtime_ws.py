@@ -16,7 +16,7 @@ import pytest
 
 from examples.probe.ogg import read_ogg_opus
 from examples.transceiver.realtime_ws import outgoing
-from examples.transceiver.realtime_ws.connection import RealtimeWs, Upstream
+from examples.transceiver.realtime_ws.connection import MAX_MESSAGE, RealtimeWs, Upstream
 from rtcproto import EndpointConfig, Identity, SessionConfig
 from rtcproto.asyncio import Call, open_endpoint
 from rtcproto.events import AudioReceived, Connected, DataChannelMessage, Event
@@ -207,7 +207,7 @@ def test_the_server_is_killed_in_the_middle_of_an_answer(tmp_path: Path) -> None
 
 def test_a_slow_server_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads nothing for a while: what is said too much is dropped, the call goes on."""
-    monkeypatch.setattr(outgoing, "MAX_QUEUED", 2 * 48_000)
+    monkeypatch.setattr(outgoing, "MAX_QUEUED", 8 * 48_000)
     backends: list[RealtimeWs] = []
     made = Upstream.backend
 
@@ -222,21 +222,20 @@ def test_a_slow_server_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.Monke
             RealtimeServer(key=KEY) as server,
             calling(tmp_path, server.url) as (house, caller),
         ):
-            caller.say(SPEECH[:10])
+            caller.say(SPEECH[:350])
             await caller.until(lambda: caller.of("response.done"))
             (backend,) = backends
+            assert backend.bridge.outgoing.dropped == 0
             server.hears.clear()
             stopped = "input_audio_buffer.speech_stopped"
-            turns = 0
-            # Each is shorter than what may wait; the sockets between them take some MB.
+            # The same again, until what is between them is full: some MB.
             while not backend.bridge.outgoing.dropped:
-                said, turns = len(caller.of(stopped)), turns + 1
-                caller.say(SPEECH[:60])
+                said = len(caller.of(stopped))
+                caller.say(SPEECH[:350])
                 await caller.until(lambda said=said: len(caller.of(stopped)) > said)
                 # Time enough for a server that reads.
-                await asyncio.sleep(0.03)
-            assert turns > 3
-            assert backend.bridge.outgoing.queued <= 2 * 48_000
+                await asyncio.sleep(0.1)
+            assert backend.bridge.outgoing.queued <= 8 * 48_000
             # The events of the call go on meanwhile.
             caller.tell("session.update", session={"instructions": "Be quick."})
             await caller.until(lambda: caller.of("session.updated"))
@@ -349,6 +348,27 @@ def test_a_wrong_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     asyncio.run(run())
     assert "HTTP 401" in caplog.text
     assert KEY not in caplog.text
+
+
+def test_what_a_server_says_has_limits(tmp_path: Path) -> None:
+    """Nonsense is passed over; a message that is too large ends the connection, not the call."""
+
+    async def run() -> None:
+        async with (
+            RealtimeServer(key=KEY) as server,
+            calling(tmp_path, server.url) as (house, caller),
+        ):
+            caller.say(SPEECH[:10])
+            await caller.until(lambda: caller.of("response.done"))
+            await server.send("nonsense")
+            await server.send("x" * MAX_MESSAGE)
+            await caller.until(lambda: server.connections == 2)
+            caller.say(SPEECH[:10])
+            await caller.until(lambda: len(caller.of("response.done")) == 2)
+            assert caller.of("error") == []
+            assert house.sessions == 1
+
+    asyncio.run(run())
 
 
 def test_calls_leave_nothing_behind(tmp_path: Path) -> None:

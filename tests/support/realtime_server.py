@@ -13,6 +13,7 @@ import itertools
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
@@ -89,8 +90,10 @@ class RealtimeServer:
 
     async def send(self, text: str) -> None:
         """Say anything at all to every client."""
-        for line in self._sockets:
-            await line.send_str(text)
+        for line in list(self._sockets):
+            # It may be too much for them.
+            with suppress(ConnectionError):
+                await line.send_str(text)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.paths.append(request.path_qs)
