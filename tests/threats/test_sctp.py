@@ -12,6 +12,7 @@ import sys
 import attrs
 import pytest
 
+from rtcproto._serial import distance as serial_distance
 from rtcproto.sctp import (
     Association,
     AssociationClosed,
@@ -19,6 +20,7 @@ from rtcproto.sctp import (
     MessageReceived,
     SctpCloseReason,
     StreamsReset,
+    reassembly,
 )
 from rtcproto.sctp.chunks import Data, ForwardTsn, Sack
 from rtcproto.sctp.control_chunks import (
@@ -242,6 +244,40 @@ def test_c4_jumps_that_cannot_be_in_full() -> None:
     forward_far(100_000)
 
 
+def test_c4_many_in_one_packet() -> None:
+    """C4: the first of a packet counts: each would have all that is held looked at again."""
+    attacker = Attacker()
+    chunks = [ForwardTsn(attacker.tsn + step & 0xFFFFFFFF, ((1, step),)) for step in range(96)]
+    for number in range(3):
+        (answer,) = attacker.give(*chunks[number:])
+        (sack,) = Packet.parse(answer, True).chunks
+        assert isinstance(sack, Sack)
+        assert sack.cumulative == attacker.tsn + number & 0xFFFFFFFF
+
+
+def test_c4_steps_of_one_over_what_came_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C4: what a FORWARD-TSN costs goes by how far it leads, not by how much is held."""
+    attacker = Attacker()
+    for number in range(900):
+        tsn = attacker.tsn + 2000 + number & 0xFFFFFFFF
+        attacker.give(Data(tsn, 1, 1000 + number, 51, b"x"))
+    counted = [0]
+
+    def distance(*arguments: int) -> int:
+        counted[0] += 1
+        return serial_distance(*arguments)
+
+    monkeypatch.setattr(reassembly, "distance", distance)
+    for step in range(100):
+        attacker.give(ForwardTsn(attacker.tsn + step & 0xFFFFFFFF, ((1, step),)))
+    assert counted[0] <= 10 * 100
+    assert attacker.victim.next_events()[1:] == []
+    # All the way: what came early is delivered in its order.
+    attacker.give(ForwardTsn(attacker.tsn + 1999 & 0xFFFFFFFF, ((1, 999),)))
+    heard = [e for e in attacker.victim.next_events() if isinstance(e, MessageReceived)]
+    assert len(heard) == 900
+
+
 def test_c4_honest_partial_reliability_is_unharmed() -> None:
     """C4: 10 % loss, half of the messages without retransmission: the others all arrive."""
     pair = AssociationPair(LinkConfig(delay=0.01, loss=0.1))
@@ -323,6 +359,19 @@ def test_c5_crumbs_of_one_message_that_never_ends() -> None:
     assert attacker.victim.state is State.ENDED
     (end,) = (e for e in attacker.victim.next_events() if isinstance(e, AssociationClosed))
     assert end.reason is SctpCloseReason.PROTOCOL
+
+
+def test_c6_many_in_one_packet() -> None:
+    """C6: the first SACK of a packet counts: blocks that move by one would cost as many looks."""
+    attacker = Attacker()
+    victim = attacker.victim
+    victim.send_message(1, 51, bytes(3000), attacker.now)
+    victim.packets_to_send()
+    base = attacker.victims_tsn
+    for number in range(2):
+        flight = victim.stats().bytes_in_flight
+        attacker.give(Sack(base + number & 0xFFFFFFFF, 10**6), Sack(base + 2 & 0xFFFFFFFF, 10**6))
+        assert 0 < victim.stats().bytes_in_flight < flight
 
 
 def bombard_with_sacks(count: int) -> None:

@@ -73,6 +73,15 @@ class _Stream:
         # SSN -> (ppid, data, pieces)
         self.early: dict[int, tuple[int, bytes, int]] = {}
 
+    def passed(self, steps: int) -> list[int]:
+        """Which of the next `steps` SSNs came early, in order."""
+        early, next_ssn = self.early, self.next_ssn
+        if steps <= len(early):
+            # Whoever steps on by one each time must not have all of them looked at each time.
+            return [ssn for n in range(steps) if (ssn := next_ssn + n & 0xFFFF) in early]
+        ahead = sorted((distance(next_ssn, ssn, 16), ssn) for ssn in early)
+        return [ssn for offset, ssn in ahead if 0 <= offset < steps]
+
 
 class Reassembly:
     """What arrived and cannot be delivered yet."""
@@ -158,12 +167,10 @@ class Reassembly:
             steps = distance(stream.next_ssn, ssn, 16) + 1
             if steps <= 0:
                 continue
-            early = sorted(
-                (distance(stream.next_ssn, number, 16), number) for number in stream.early
-            )
-            for offset, number in early:
-                if 0 <= offset < steps:
-                    messages.append(self._deliver(stream_id, *stream.early.pop(number)))
+            messages += [
+                self._deliver(stream_id, *stream.early.pop(number))
+                for number in stream.passed(steps)
+            ]
             stream.next_ssn = ssn + 1 & 0xFFFF
             messages += self._deliver_ready(stream_id, stream)
         return messages

@@ -19,7 +19,7 @@ __all__ = ["Receiver"]
 class Receiver:
     """What comes in, and what is said about it."""
 
-    __slots__ = ("_got_data", "_immediate", "_max_gaps", "_reassembly", "_tracker",
+    __slots__ = ("_forwarded", "_got_data", "_immediate", "_max_gaps", "_reassembly", "_tracker",
                  "invalid_stream", "received", "streams")  # fmt: skip
 
     def __init__(self, config: SctpConfig, first_tsn: int, streams: int) -> None:
@@ -33,6 +33,9 @@ class Receiver:
         # Of the packet at hand: whether it had data, and asked for an answer at once.
         self._got_data = False
         self._immediate = False
+        # Or had a FORWARD-TSN. Another would have all that is held looked at again, for
+        # eight bytes; nobody sends two, and one that counts is repeated.
+        self._forwarded = False
         # A stream beyond that was used; the owner tells the peer.
         self.invalid_stream: int | None = None
         self.received = 0
@@ -81,7 +84,10 @@ class Receiver:
         return messages
 
     def receive_forward_tsn(self, chunk: ForwardTsn) -> list[MessageReceived]:
-        """A FORWARD-TSN that was agreed on; ignored unless plausible."""
+        """A FORWARD-TSN that was agreed on; ignored unless plausible, and the packet's first."""
+        if self._forwarded:
+            return []
+        self._forwarded = True
         tracker = self._tracker
         tsn = tracker.unwrapped(chunk.cumulative)
         # An old one is answered as well: the SACK that it repeats was lost.
@@ -100,7 +106,7 @@ class Receiver:
         if not self._got_data:
             return False
         self._tracker.end_packet(self._immediate)
-        self._got_data = self._immediate = False
+        self._got_data = self._immediate = self._forwarded = False
         return True
 
     def acknowledge_now(self) -> None:

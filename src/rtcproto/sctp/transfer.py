@@ -56,8 +56,9 @@ class Timer(enum.Enum):
 class Transfer:
     """Data in both directions. `sender` and `receiver` are there for figures."""
 
-    __slots__ = ("_config", "_control", "_entropy", "_events", "_heartbeats", "_resend_request",
-                 "_reset", "_timers", "abandoned", "agreement", "receiver", "sender")  # fmt: skip
+    __slots__ = ("_acknowledged", "_config", "_control", "_entropy", "_events", "_heartbeats",
+                 "_resend_request", "_reset", "_timers", "abandoned", "agreement", "receiver",
+                 "sender")  # fmt: skip
 
     def __init__(
         self,
@@ -78,6 +79,9 @@ class Transfer:
             agreement.inbound_streams,
             config.inbound_streams,
         )
+        # Whether the packet at hand had a SACK. Another one could move the blocks of the
+        # first by one, and have all that is outstanding looked at again; nobody sends two.
+        self._acknowledged = False
         self._resend_request = False
         self._heartbeats = Heartbeats()
         self._timers.set(Timer.HEARTBEAT, now + config.heartbeat_interval)
@@ -116,7 +120,9 @@ class Transfer:
             case Data():
                 self._events += self.receiver.receive_data(chunk)
             case Sack():
-                self._on_sack(chunk, now)
+                if not self._acknowledged:
+                    self._acknowledged = True
+                    self._on_sack(chunk, now)
             case ForwardTsn():
                 if self.agreement.features & Feature.FORWARD_TSN:
                     self._events += self.receiver.receive_forward_tsn(chunk)
@@ -139,6 +145,7 @@ class Transfer:
 
     def end_packet(self, now: float) -> bool:
         """All chunks of a received packet were handed over; whether it had data."""
+        self._acknowledged = False
         if not self.receiver.end_packet():
             return False
         streams = self._reset.due(self.receiver.cumulative)
