@@ -10,7 +10,7 @@ RELAY ?= 127.0.0.1:3478
 PYTEST ?= $(BIN)/python -m pytest
 ARGS ?=
 
-.PHONY: help demo test test-all lint types docs guards fuzz bench coverage check clean
+.PHONY: help demo test test-all lint types docs guards fuzz bench faults coverage check clean
 
 help:
 	@echo "make demo       relay, two transceivers, a page and a call (ONCE=1: exit after the call)"
@@ -20,6 +20,7 @@ help:
 	@echo "make guards     switch every guard off in turn; a test must fail for each"
 	@echo "make fuzz       INPUTS=100000 inputs for every fuzz target"
 	@echo "make bench      us and the others in turn, as ratios"
+	@echo "make faults     kill, cut and flood a fleet under calls; what they hear (root; JSON=FILE)"
 
 # One environment, grown on demand: each stamp adds what its targets need.
 $(VENV)/.made:
@@ -73,6 +74,9 @@ fuzz: $(VENV)/.dev
 
 bench: $(VENV)/.peers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults $(if $(JSON),--json $(JSON)) $(ARGS)
 
 coverage: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest && $(BIN)/coverage report

@@ -106,17 +106,16 @@ def store_killed(town: Town) -> Iterator[Row]:
 
 
 def rebinding(town: Town) -> Iterator[Row]:
-    """A NAT forgets: another port, then another address. The owner of half of the calls talks."""
-    parties = _place(town)
-    for host, what in ((HOME, "port"), (MOVED, "address")):
-        since = time.monotonic()
+    """A NAT forgets: another port, or another address. The owner of half of the calls talks."""
+    halves = [(HOME, "port", _place(town)), (MOVED, "address", _place(town))]
+    since = time.monotonic()
+    for host, _, parties in halves:
         for party in parties:
             party.rebind(host)
-        time.sleep(NEXT_CHECK)
+    time.sleep(NEXT_CHECK)
+    for _, what, parties in halves:
         heard = [call for party in parties for call in party.end()]
         yield measure(f"client's {what} changes", heard, since, goal="one check: 6 s", gap=CHECK)
-        if host == HOME:
-            parties = _place(town)
 
 
 def black_hole(town: Town) -> Iterator[Row]:

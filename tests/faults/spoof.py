@@ -96,8 +96,8 @@ def forged(rng: random.Random) -> bytes:
 
 
 def payload(rng: random.Random, checks: list[bytes], number: int) -> bytes:
-    """Every sixth is a replay, of the others one half is forged and the other junk."""
-    if number % 6 == 0:
+    """Every twelfth is a replay, of the others one half is forged and the other junk."""
+    if number % 12 == 0:
         return rng.choice(checks)
     return forged(rng) if number % 2 else junk(rng)[:1200]
 

@@ -8,7 +8,6 @@ import pytest
 
 from tests.e2e.browser import Browser
 from tests.faults.chromium import (
-    AFTER,
     BEFORE,
     MOVE,
     black_holed,
@@ -46,7 +45,7 @@ def test_the_call_moves_when_its_relay_is_black_holed(town: Town, browser: Brows
     assert report.remote()[0] != dead
     assert report.remote()[0] in [host.address for host in town.relay_hosts]
     found = report.find()
-    assert found.share_from(BEFORE + MOVE) > 0.9, (str(found), found.gaps(), AFTER)
+    assert found.share_from(BEFORE + MOVE) > 0.9, (str(found), found.gaps())
     assert "failed" not in report.states
 
 
