@@ -121,6 +121,9 @@ class Report:
         )
         rows["end"] = self.closed
         rows["result"] = "passed" if self.passed else "FAILED"
+        if self.sent and not self.in_order:
+            # The likeliest mistake: whatever answers there is no echo.
+            rows["result"] += ": nothing was echoed; a transceiver echoes calls with ?model=echo"
         return "\n".join(f"{name:<12} {value}" for name, value in rows.items())
 
 

@@ -49,7 +49,8 @@ def _parser() -> LineParser:
         prog="python -m examples.probe",
         description="Places a call, sends recorded audio, and measures what comes back.",
         epilog="The exit status is 0 if at least 90 % of the payloads came back, byte-identical"
-        " and in order; 1 if not; 2 if there was no call.",
+        " and in order; 1 if not, or if the server refused the call; 2 for bad arguments or"
+        " nobody there.",
         allow_abbrev=False,
     )
     add = parser.add_argument

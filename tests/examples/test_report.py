@@ -59,6 +59,12 @@ def test_verdict(changes: dict[str, Any], passed: bool) -> None:
     assert report.as_table().endswith("passed" if passed else "FAILED")
 
 
+def test_a_call_without_an_echo_says_what_to_ask_for() -> None:
+    """Whoever probes a transceiver's own backend learns how to have the call echoed."""
+    table = attrs.evolve(REPORT, in_order=0, lost=100).as_table()
+    assert table.endswith("FAILED: nothing was echoed; a transceiver echoes calls with ?model=echo")
+
+
 def test_table() -> None:
     """Figures that were not measured show as such, times in milliseconds."""
     table = attrs.evolve(REPORT, through_relay=True, path=("2001:db8::1", 3478)).as_table()
