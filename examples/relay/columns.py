@@ -102,7 +102,8 @@ def _library() -> ctypes.CDLL:
 
 def pointer_to(data: bytes) -> int:
     """Where the bytes are, for as long as somebody holds `data`."""
-    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
+    # The pointer's own eight bytes; a cast takes twice as long.
+    return int.from_bytes(ctypes.c_char_p(data), "little")
 
 
 def write_name(address: Address) -> bytes:
