@@ -270,3 +270,45 @@ def test_the_program_of_the_tutorial_answers_the_probe(tmp_path: Path) -> None:
             )
         finally:
             server.terminate()
+
+
+@pytest.mark.live
+def test_the_client_of_the_how_to_holds_a_conversation(tmp_path: Path) -> None:
+    """What the reader saves as client.py calls a transceiver, is answered and hangs up."""
+    text = (ROOT / "docs/pages/howto/client.md").read_text(encoding="utf-8")
+    program = tmp_path / "client.py"
+    program.write_text(
+        next(body for info, body, _ in fences(text) if info == "python"), encoding="utf-8"
+    )
+    keys = tmp_path / "api-keys"
+    keys.write_text("an-api-key-of-the-tests\n", encoding="utf-8")
+    keys.chmod(0o600)
+    ports = []
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
+    http, udp = (f"127.0.0.1:{port}" for port in ports)
+    server = [sys.executable, "-m", "examples.transceiver", "--http", http, "--udp", udp]
+    server += ["--api-key-file", str(keys), "--quiet"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(server, cwd=ROOT, stdout=subprocess.PIPE, text=True) as transceiver:
+        try:
+            assert transceiver.stdout is not None
+            assert "ready" in transceiver.stdout.readline()
+            printed = subprocess.run(
+                [sys.executable, str(program), f"http://{http}", "an-api-key-of-the-tests"],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                timeout=60,
+                stdout=subprocess.PIPE,
+                text=True,
+            ).stdout.splitlines()
+        finally:
+            transceiver.terminate()
+    assert printed[0].startswith("call rtc_")
+    assert printed[1:3] == ["session.created", "conversation.created"]
+    assert {"input_audio_buffer.speech_started", "response.done"} <= set(printed)
+    assert printed[-2] == "output_audio_buffer.stopped"
+    assert printed[-1].startswith("over: closed by the peer")
