@@ -93,6 +93,7 @@ def test_flows_share_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first.owner is second.owner
     # A fourth address does not fit: all are shared anew, and nothing else changes.
     reply(table, OWNER, clients[2], OTHER_PUBLIC)
+    assert len(table._shared) <= 2
     reply(table, anew(RIVAL), clients[3], PUBLIC)
     assert [flow.owner for flow in table.by_client.values()] == [RIVAL, RIVAL, OWNER, RIVAL]
 
