@@ -21,7 +21,7 @@ from rtcproto.datachannel import (
     ResetStreams,
     SendMessage,
 )
-from rtcproto.datachannel.manager import MAX_HELD_MESSAGES
+from rtcproto.datachannel.manager import MAX_HELD_BYTES, MAX_HELD_MESSAGES
 from rtcproto.errors import UsageError
 
 
@@ -202,15 +202,34 @@ def test_the_next_channel_may_be_over_before_it_begins() -> None:
 
 
 def test_what_is_held_for_the_next_channel_is_bounded() -> None:
-    """64 messages and 64 KiB; what does not begin with OPEN is not held at all."""
+    """256 messages and 256 KiB; what does not begin with OPEN is not held at all."""
     client = reused()
-    for _ in range(100):
+    for _ in range(MAX_HELD_MESSAGES + 36):
         client.receive_message(3, PayloadProtocol.STRING, b"x")
-    assert client.rejected == {"message_without_channel": 100 - MAX_HELD_MESSAGES + 1}
+    assert client.rejected == {"message_without_channel": 37}
     client = reused()
-    for _ in range(10):
+    for _ in range(30):
         client.receive_message(3, PayloadProtocol.BINARY, bytes(10_000))
     assert client.rejected == {"message_without_channel": 4}
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_c7_what_is_held_for_many_channels_is_bounded(size: int) -> None:
+    """Threat C7: a peer that never answers our resets, on every stream it may use."""
+    client = ChannelManager(True, 0)
+    client.association_established()
+    streams = tuple(range(1, 2 * MAX_CHANNELS, 2))
+    for stream in streams:
+        client.receive_message(stream, PayloadProtocol.DCEP, Open().serialize())
+    client.streams_reset(streams)
+    for stream in streams:
+        client.receive_message(stream, PayloadProtocol.DCEP, Open().serialize())
+        for _ in range(9):
+            client.receive_message(stream, PayloadProtocol.BINARY, bytes(size))
+    held = [data for channel in client._channels.values() for _, data in channel.held]
+    assert len(held) <= MAX_HELD_MESSAGES
+    assert sum(map(len, held)) <= MAX_HELD_BYTES
+    assert len(held) + client.rejected["message_without_channel"] == 10 * MAX_CHANNELS
 
 
 def test_held_messages_go_with_the_association() -> None:

@@ -44,10 +44,11 @@ MAX_CHANNELS = 256
 # The highest stream: 65535 is no stream, RFC 8832 section 6.
 MAX_STREAM = 65534
 
-# Messages, and their bytes, of a channel that the peer opens on a stream whose end it has
-# seen and we have not, because the answer to our reset was lost.
-MAX_HELD_MESSAGES = 64
-MAX_HELD_BYTES = 65_536
+# Messages, and their bytes, of channels that the peer opens on streams whose end it has
+# seen and we have not, because the answer to our reset was lost. Of all channels together:
+# SCTP has acknowledged them, so no window of its own bounds them.
+MAX_HELD_MESSAGES = 256
+MAX_HELD_BYTES = 262_144
 
 # RFC 8831 section 6.6: SCTP has no empty messages, so one zero byte stands for none.
 _EMPTY = b"\0"
@@ -323,8 +324,10 @@ class ChannelManager:
     def _hold(self, channel: _Channel, ppid: int, data: bytes) -> None:
         """What comes after the peer's reset is for the next channel, which begins with OPEN."""
         opens = ppid == PayloadProtocol.DCEP and data[:1] != Ack().serialize()
-        full = len(channel.held) >= MAX_HELD_MESSAGES
-        if not (opens or channel.held) or full or channel.held_bytes + len(data) > MAX_HELD_BYTES:
+        channels = self._channels.values()
+        full = sum(len(each.held) for each in channels) >= MAX_HELD_MESSAGES
+        size = len(data) + sum(each.held_bytes for each in channels)
+        if not (opens or channel.held) or full or size > MAX_HELD_BYTES:
             self._reject("message_without_channel")
             return
         channel.held.append((ppid, data))
