@@ -149,7 +149,7 @@ async def exchange(ours: Ours, number: int, job: Job) -> dict[str, Any]:
     again = ours.call.open_channel("again")
     assert again == number + 2
     ours.call.send_message(again, "once more")
-    await until(lambda: heard(ours, again)[-1] == "once more", "an echo on the new channel")
+    await until(lambda: heard(ours, again)[-1:] == ["once more"], "an echo on the new channel")
     stats = ours.stats.sctp_transport
     assert stats is not None
     assert stats.packets_dropped == 0

@@ -144,7 +144,7 @@ async def talk(ours: Ours, theirs: PeerCall, number: int) -> None:
     assert again == number + 2
     await theirs.channel("again", "open")
     ours.call.send_message(again, "once more")
-    await until(lambda: heard(ours, again)[-1] == "once more", "an echo on the new channel")
+    await until(lambda: heard(ours, again)[-1:] == ["once more"], "an echo on the new channel")
     stats = ours.stats
     assert stats.sctp_transport is not None
     assert stats.sctp_transport.packets_dropped == 0, stats.transport.rejected
