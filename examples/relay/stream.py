@@ -9,6 +9,7 @@ selector watches as one descriptor: however many connections there are, a turn i
 
 from __future__ import annotations
 
+import resource
 import selectors
 import socket
 import time
@@ -46,7 +47,7 @@ class StreamFace:
         self._core = core
         self._send_inside = send_inside
         self._clock = clock
-        self._leg = StreamLeg(config)
+        self._leg = StreamLeg(config or StreamConfig(max_connections=_room()))
         self._opened = 0
         # Packets and bytes of payload, inward and outward.
         self._inward = [0, 0]
@@ -202,3 +203,14 @@ class StreamFace:
         if connection is not None:
             self._selector.unregister(connection[0])
             connection[0].close()
+
+
+def _room() -> int:
+    """Connections that may be open: never more than half of the files that the process may open.
+
+    A connection that cannot be accepted is not refused either: it waits, and wakes the worker
+    up again and again.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = StreamConfig().max_connections
+    return most if files == resource.RLIM_INFINITY else min(most, files // 2)

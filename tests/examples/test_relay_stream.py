@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 import time
@@ -13,6 +14,8 @@ import pytest
 
 from examples.relay.server import RelayServer
 from examples.relay.settings import RelaySettings
+from examples.relay.sockets import Outside
+from examples.relay.stream import StreamFace
 from rtcproto import (
     Connected,
     Endpoint,
@@ -25,11 +28,12 @@ from rtcproto import (
 from rtcproto.datagram import Address
 from rtcproto.dtls import Identity
 from rtcproto.events import AudioReceived
-from rtcproto.relay import FrameReader, build_frame
+from rtcproto.relay import FrameReader, RelayConfig, RelayCore, build_frame
 from rtcproto.routing import (
     LOOPBACK_NETWORKS,
     Entry,
     RoutingToken,
+    StaticDirectory,
     codec_from_text,
     encode_header,
     parse_header,
@@ -160,6 +164,25 @@ def test_junk_over_tcp(junk: bytes) -> None:
         other = Client(server.streams[0])
         other.send(check())
         assert owner.recv(4096)[38:] == check()
+
+
+def test_connections_are_refused_before_files_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be accepted would wake the worker up for as long as it waits."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (6, 6))
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.setblocking(False)
+        public = listener.getsockname()
+        core = RelayCore(RelayConfig(publics=frozenset((public,))), CODEC, StaticDirectory({}))
+        face = StreamFace([Outside(listener, public, public)], core, lambda data, to: None)
+        stack.callback(face.close)
+        clients = [stack.enter_context(socket.create_connection(public)) for _ in range(5)]
+        while face.turn(time.monotonic()):
+            pass
+        values = face.values()
+        assert values["stream_connections"] == 3
+        assert values["stream_end_full"] == 2
+        assert [client.recv(1) for client in clients[3:]] == [b"", b""]
 
 
 def test_a_reader_that_does_not_read() -> None:
