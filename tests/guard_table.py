@@ -2687,6 +2687,14 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         _VOICE,
+        "deadlines that raise are logged once a second",
+        "examples/transceiver/ticker.py",
+        "                if self._told_at is None or now - self._told_at >= TELLING_INTERVAL:\n",
+        "                if True:\n",
+        ("tests/examples/test_ticker.py::test_p3_deadlines_that_raise_fill_no_log",),
+    ),
+    Guard(
+        _VOICE,
         "a backend that raises costs no call",
         "examples/transceiver/agent.py",
         "        except Exception:\n            self.counters",

@@ -21,6 +21,9 @@ logger = logging.getLogger("transceiver")
 # Seconds between two points of the grid: a quarter of a frame.
 TICK = 0.005
 
+# Seconds between two log lines about deadlines that raise.
+TELLING_INTERVAL = 1.0
+
 # How close to a point of the grid a deadline may be to be that point, in ticks.
 _SAME = 1e-3
 
@@ -56,6 +59,8 @@ class Ticker:
         self._handle: Handle | None = None
         self._armed: int | None = None
         self._firing = False
+        # When a deadline that raised was last logged.
+        self._told_at: float | None = None
 
     def __len__(self) -> int:
         return len(self._due)
@@ -112,7 +117,10 @@ class Ticker:
             try:
                 timed.handle_timer(now)
             except Exception:
-                # One call's bug must not stop the others' audio.
-                logger.exception("the deadline of a call raised")
+                # One call's bug must not stop the others' audio, nor fill the log: a caller
+                # who has found it can have it happen with every packet of every call.
+                if self._told_at is None or now - self._told_at >= TELLING_INTERVAL:
+                    self._told_at = now
+                    logger.exception("the deadline of a call raised")
         self._firing = False
         self._arm()

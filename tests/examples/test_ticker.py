@@ -91,6 +91,21 @@ def test_one_that_raises_does_not_stop_the_others(caplog: pytest.LogCaptureFixtu
     assert "the deadline of a call raised" in caplog.text
 
 
+def test_p3_deadlines_that_raise_fill_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Threat P3: fifty calls that raise at every point of the grid are a line a second."""
+    loop, ticker = start()
+
+    class Broken(Worker):
+        def handle_timer(self, now: float) -> None:
+            ticker.at(self, now + 0.02)
+            raise ZeroDivisionError
+
+    for _ in range(50):
+        ticker.at(Broken(ticker), loop.now + 0.02)
+    loop.run(5.0)
+    assert 4 <= len(caplog.records) <= 6
+
+
 def test_closing_serves_nobody() -> None:
     """At the end no timer is left behind."""
     loop, ticker = start()
