@@ -105,8 +105,9 @@ class Ticker:
 
     def _fire(self) -> None:
         self._handle, armed, self._armed = None, self._armed, None
-        # Event loops wake a hair early.
-        now = self._clock() if armed is None else max(self._clock(), armed * TICK)
+        # Event loops wake a hair early, and a deadline may be a hair beyond its point: who is
+        # served before his time would be back here at once.
+        now = self._clock() if armed is None else max(self._clock(), (armed + _SAME) * TICK)
         due: list[Timed] = []
         while self._heap and self._heap[0] * TICK <= now:
             due += self._slots.pop(heapq.heappop(self._heap))

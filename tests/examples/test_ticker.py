@@ -56,6 +56,31 @@ def test_nobody_is_called_early_or_much_later(delay: float) -> None:
     assert when - 1e-5 <= worker.called[0] <= when + TICK + 1e-5
 
 
+class Strict(Worker):
+    """Not done before its time: it asks again for whatever is left."""
+
+    def __init__(self, ticker: Ticker, when: float) -> None:
+        super().__init__(ticker)
+        self._when = when
+
+    def handle_timer(self, now: float) -> None:
+        """Done, or the same deadline again."""
+        super().handle_timer(now)
+        if now < self._when:
+            self._ticker.at(self, self._when)
+
+
+@given(st.integers(1, 2000), st.floats(-2e-3, 2e-3))
+def test_a_deadline_beside_a_point_is_served_once(point: int, beside: float) -> None:
+    """A hair beyond a point of the grid is that point, and not before its time."""
+    loop, ticker = start()
+    first = (round(loop.now / TICK) + point) * TICK
+    worker = Strict(ticker, max(loop.now, first + beside * TICK))
+    ticker.at(worker, worker._when)
+    loop.run(11)
+    assert len(worker.called) == 1
+
+
 def test_the_last_word_counts() -> None:
     """A deadline that moves is served once, at its new place; None is nowhere."""
     loop, ticker = start()
