@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import json
 import os
 import queue
 import shutil
@@ -37,17 +38,55 @@ PAGE = ROOT / "docs" / "pages" / "reference" / "guards.md"
 TIME_OUT = 20.0
 TIME_OUT_UNPATCHED = 600.0
 
-# Runs pytest on the package in the directory that is the first argument, and nothing else.
-BOOT = """\
-import sys
-source = sys.argv.pop(1)
-sys.path.insert(0, source)
-import examples
-import rtcproto
-assert rtcproto.__file__.startswith(source), rtcproto.__file__
-assert examples.__file__.startswith(source), examples.__file__
-import pytest
-sys.exit(pytest.main(sys.argv[1:]))
+# A process that has imported what every run needs, and forks one child per run: that is most
+# of the time a short run takes. The child runs pytest on the package in the directory that
+# it is told, and nothing else. A line in is a run, a line out its exit code, -1 if it hangs.
+SERVER = """\
+import importlib, json, os, signal, sys, time, traceback
+
+for name in (
+    "aiohttp.web", "asyncio", "attrs", "crc32c", "cryptography.x509", "hypothesis.stateful",
+    "hypothesis.strategies", "OpenSSL.SSL", "pytest",
+    "cryptography.hazmat.primitives.asymmetric.rsa", "cryptography.hazmat.primitives.ciphers.aead",
+):
+    importlib.import_module(name)
+
+def run(source, arguments, output):
+    to = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(to, 1)
+    os.dup2(to, 2)
+    sys.path.insert(0, source)
+    import examples
+    import rtcproto
+    assert rtcproto.__file__.startswith(source), rtcproto.__file__
+    assert examples.__file__.startswith(source), examples.__file__
+    import pytest
+    return pytest.main(arguments)
+
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            os.setpgid(0, 0)
+            code = run(order["source"], order["arguments"], order["output"])
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    deadline = time.monotonic() + order["time_out"]
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done or time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    if not done:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status) if done else -1, flush=True)
 """
 
 PASSED, FAILED = 0, 1  # pytest's exit codes; all others mean that it could not run the tests
@@ -73,24 +112,41 @@ class Copy:
         shutil.copytree(ROOT / "examples", self.source / "examples")
         compileall.compile_dir(self.source, quiet=1)
 
+        # Without bytecode every run would compile every test module again.
+        environment = {**os.environ, "PYTHONPATH": str(self.source), "PYTHONDONTWRITEBYTECODE": ""}
+        self._output = folder / "output"
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def close(self) -> None:
+        """End the process that runs the tests."""
+        self._server.communicate()
+
     def run(self, tests: Sequence[str], time_out: float = TIME_OUT) -> tuple[int, str]:
         """Exit code and output of pytest on `tests` with this copy."""
         options = ["-q", "-x", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
-        command = [sys.executable, "-c", BOOT, str(self.source), *options, *tests]
-        environment = {**os.environ, "PYTHONPATH": str(self.source)}
-        try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=time_out,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
+        # Of what is imported before: its own assertions need no rewriting.
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        order = {
+            "source": str(self.source),
+            "arguments": [*options, *tests],
+            "output": str(self._output),
+            "time_out": time_out,
+        }
+        assert self._server.stdin is not None, "it is a pipe"
+        assert self._server.stdout is not None, "it is a pipe"
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        code = int(self._server.stdout.readline())
+        if code == -1:
             return FAILED, "hangs"
-        return done.returncode, done.stdout + done.stderr
+        return code, self._output.read_text(encoding="utf-8", errors="replace")
 
     def try_without(self, guard: Guard) -> Outcome:
         """Switch `guard` off, run its tests, and switch it on again."""
@@ -142,6 +198,7 @@ def run_all(guards: Sequence[Guard], workers: int) -> list[Outcome]:
             try:
                 guard = waiting.get_nowait()
             except queue.Empty:
+                copy.close()
                 return
             outcome = outcomes[guard.name] = copy.try_without(guard)
             verdict = outcome.fault or "noticed"
@@ -163,7 +220,9 @@ def unpatched(guards: Sequence[Guard]) -> str:
     """Empty if all named tests pass on the source as it is, else pytest's words."""
     tests = sorted({test for guard in guards for test in guard.tests})
     with tempfile.TemporaryDirectory(prefix="guards-") as scratch:
-        code, output = Copy(Path(scratch)).run(tests, TIME_OUT_UNPATCHED)
+        copy = Copy(Path(scratch))
+        code, output = copy.run(tests, TIME_OUT_UNPATCHED)
+        copy.close()
     return "" if code == PASSED else output
 
 
